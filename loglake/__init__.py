@@ -1,0 +1,1 @@
+"""The kernel that every stage may import: settings, the event contract, table definitions, clients and errors."""

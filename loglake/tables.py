@@ -1,0 +1,59 @@
+"""The Iceberg table of the lake: its name, DDL and properties, derived from `loglake.columns`."""
+
+import pyarrow as pa
+
+from loglake.columns import LAKE_COLUMNS
+from loglake.settings import LakeSettings
+
+CATALOG = "lake"
+NAMESPACE = "bronze"
+TABLE = "log_events"
+FULL_NAME = f"{CATALOG}.{NAMESPACE}.{TABLE}"
+
+
+def spark_type(arrow: pa.DataType) -> str:
+    """The Spark SQL type of an Arrow type used in the lake."""
+    if pa.types.is_decimal(arrow):
+        return f"decimal({arrow.precision},{arrow.scale})"
+    if pa.types.is_list(arrow):
+        return f"array<{spark_type(arrow.value_type)}>"
+    if pa.types.is_struct(arrow):
+        return f"struct<{', '.join(f'{field.name}: {spark_type(field.type)}' for field in arrow)}>"
+    names = {pa.string(): "string", pa.int32(): "int", pa.int64(): "bigint", pa.binary(): "binary"}
+    return names.get(arrow, "timestamp")
+
+
+def spark_schema() -> str:
+    """The lake's columns as a Spark DDL string, in order."""
+    return ", ".join(f"`{column.name}` {spark_type(column.arrow)}" for column in LAKE_COLUMNS)
+
+
+def _quoted(description: str) -> str:
+    return "'" + description.replace("'", "\\'") + "'"
+
+
+def create_table(config: LakeSettings) -> str:
+    """CREATE TABLE IF NOT EXISTS for the bronze table: append-only, partitioned by the day Kafka received the record."""
+    columns = ",\n  ".join(f"`{c.name}` {spark_type(c.arrow)} COMMENT {_quoted(c.description)}" for c in LAKE_COLUMNS)
+    properties = ", ".join(f"'{key}'='{value}'" for key, value in table_properties(config).items())
+    return (
+        f"CREATE TABLE IF NOT EXISTS {FULL_NAME} (\n  {columns}\n) USING iceberg\n"
+        f"PARTITIONED BY (days(kafka_timestamp))\nTBLPROPERTIES ({properties})"
+    )
+
+
+def table_properties(config: LakeSettings) -> dict[str, str]:
+    """Iceberg table properties. No shuffle before a write; statistics only for the columns that plans and books use."""
+    exact = ("partition", "offset", "kafka_timestamp", "event_ts", "reject_reason")
+    return {
+        "format-version": "2",
+        "write.parquet.compression-codec": config.compression,
+        "write.target-file-size-bytes": str(config.target_file_mib * 1024 * 1024),
+        "write.distribution-mode": "none",
+        "write.spark.fanout.enabled": "true",
+        "write.metadata.delete-after-commit.enabled": "true",
+        "write.metadata.previous-versions-max": "50",
+        "history.expire.min-snapshots-to-keep": "200",
+        "write.metadata.metrics.default": "none",
+        **{f"write.metadata.metrics.column.{name}": "full" if name != "reject_reason" else "counts" for name in exact},
+    }

@@ -1,0 +1,171 @@
+"""The tables of the Postgres warehouse and who may use them; applied by `loglake up` as often as one likes.
+
+`raw` and `stage` belong to the loader, `staging`, `snapshots` and `marts` to dbt, `ops` and `live` to whoever writes them.
+"""
+
+import psycopg
+from psycopg import sql
+
+from loglake.columns import COLUMNS, INGESTED_AT, POSITION
+from loglake.settings import PostgresSettings
+
+#: Columns of `raw.log_events` in order, without load_id: the contract first, then where the record came from.
+RAW_COLUMNS = (*COLUMNS, *POSITION, INGESTED_AT)
+NOT_NULL = frozenset(column.name for column in RAW_COLUMNS if not column.group) - {"status_code", "latency_ms"}
+
+SCHEMAS = {
+    "raw": "loader",
+    "stage": "loader",
+    "ops": "loader",
+    "live": "loader",
+    "staging": "dbt",
+    "snapshots": "dbt",
+    "marts": "dbt",
+}
+
+OPS_TABLES = """
+create table if not exists ops.load_manifest (
+    load_id bigint primary key,
+    snapshot_from bigint,
+    snapshot_to bigint not null,
+    started_at timestamptz not null,
+    committed_at timestamptz not null,
+    files_read bigint not null,
+    rows_read bigint not null,
+    rows_inserted bigint not null,
+    rows_duplicate bigint not null,
+    rows_rejected bigint not null,
+    constraint books_balance check (rows_read = rows_inserted + rows_duplicate + rows_rejected)
+);
+comment on table ops.load_manifest is 'One row per load, written in the same transaction as its data';
+create table if not exists ops.stream_progress (
+    query_id text not null,
+    batch_id bigint not null,
+    run_id text not null,
+    finished_at timestamptz not null,
+    duration_ms bigint not null,
+    rows_read bigint not null,
+    rows_rejected bigint not null,
+    start_offsets jsonb,
+    end_offsets jsonb not null,
+    lag bigint not null,
+    event_delay_seconds double precision,
+    primary key (query_id, batch_id)
+);
+comment on table ops.stream_progress is 'One row per micro-batch of a stream that held records';
+create table if not exists ops.stream_heartbeat (
+    stream text primary key,
+    query_id text not null,
+    run_id text not null,
+    seen_at timestamptz not null,
+    lag bigint not null
+);
+comment on table ops.stream_heartbeat is 'When each stream last finished a trigger, also an empty one';
+"""
+
+RAW_TABLES = """
+create table if not exists raw.log_events_default partition of raw.log_events default;
+create index if not exists log_events_load_id on raw.log_events (load_id);
+create index if not exists log_events_order_id on raw.log_events (order_id) where order_id is not null;
+create table if not exists raw.rejected_events (
+    topic text not null,
+    partition integer not null,
+    "offset" bigint not null,
+    kafka_timestamp timestamptz not null,
+    ingested_at timestamptz not null,
+    reject_reason text not null,
+    payload bytea,
+    load_id bigint not null,
+    primary key (topic, partition, "offset")
+);
+create index if not exists rejected_events_load_id on raw.rejected_events (load_id);
+"""
+
+#: Iceberg's JDBC catalog, schema version V1 (org.apache.iceberg.jdbc.JdbcUtil): made here so that no two writers race to make it.
+CATALOG_TABLES = """
+create table if not exists iceberg_tables (
+    catalog_name varchar(255) not null,
+    table_namespace varchar(255) not null,
+    table_name varchar(255) not null,
+    metadata_location varchar(1000),
+    previous_metadata_location varchar(1000),
+    iceberg_type varchar(5),
+    primary key (catalog_name, table_namespace, table_name)
+);
+create table if not exists iceberg_namespace_properties (
+    catalog_name varchar(255) not null,
+    namespace varchar(255) not null,
+    property_key varchar(255),
+    property_value varchar(1000),
+    primary key (catalog_name, namespace, property_key)
+);
+"""
+
+GRANTS = """
+grant usage on schema raw, ops to dbt, monitor;
+grant usage on schema live, staging, snapshots, marts to monitor;
+grant usage on schema marts to bi_reader;
+grant select on all tables in schema raw, ops to dbt, monitor;
+grant select on all tables in schema live to monitor;
+alter default privileges for role loader in schema raw, ops grant select on tables to dbt, monitor;
+alter default privileges for role loader in schema live grant select on tables to monitor;
+alter default privileges for role dbt in schema staging, snapshots grant select on tables to monitor;
+alter default privileges for role dbt in schema marts grant select on tables to monitor, bi_reader;
+"""
+
+
+def raw_log_events_ddl() -> str:
+    """The DDL of `raw.log_events`: one row per event_id, partitioned by ranges of the UUIDv7, which are ranges of time."""
+    lines = [f'"{c.name}" {c.postgres}{" not null" if c.name in NOT_NULL else ""}' for c in RAW_COLUMNS]
+    lines += ["load_id bigint not null", "primary key (event_id)"]
+    return f"create table if not exists raw.log_events (\n    {',\n    '.join(lines)}\n) partition by range (event_id)"
+
+
+def comments() -> list[sql.Composed]:
+    """COMMENT ON COLUMN for the contract's columns: the descriptions of `loglake.events`."""
+    return [
+        sql.SQL("comment on column raw.log_events.{} is {}").format(sql.Identifier(c.name), sql.Literal(c.description)) for c in RAW_COLUMNS
+    ]
+
+
+def create_roles(connection: psycopg.Connection, config: PostgresSettings, roles: tuple[str, ...]) -> None:
+    """Create the log-in roles, or set their passwords anew. `connection` is the superuser's, in autocommit."""
+    for role in roles:
+        known = connection.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone()
+        verb = sql.SQL("alter" if known else "create")
+        statement = sql.SQL("{} role {} login password {}").format(verb, sql.Identifier(role), sql.Literal(config.password(role)))
+        connection.execute(statement)
+
+
+def create_database(connection: psycopg.Connection, name: str, owner: str) -> None:
+    """Create a database that only its owner (and whoever is granted it) may connect to."""
+    if connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone() is None:
+        connection.execute(sql.SQL("create database {} owner {} encoding 'UTF8' template template0").format(sql.Identifier(name), sql.Identifier(owner)))
+    connection.execute(sql.SQL("revoke connect, temporary on database {} from public").format(sql.Identifier(name)))
+
+
+def apply_schema(connection: psycopg.Connection) -> None:
+    """Create what is missing in the warehouse. `connection` is the superuser's, in the warehouse database; one transaction."""
+    with connection.transaction():
+        for schema, owner in SCHEMAS.items():
+            connection.execute(sql.SQL("create schema if not exists {} authorization {}").format(sql.Identifier(schema), sql.Identifier(owner)))
+        connection.execute("set local role loader")
+        connection.execute(OPS_TABLES)
+        connection.execute(raw_log_events_ddl())
+        connection.execute(RAW_TABLES)
+        for statement in comments():
+            connection.execute(statement)
+        connection.execute("reset role")
+        connection.execute(GRANTS)
+        for role in ("loader", "dbt", "monitor", "bi_reader"):
+            statement = sql.SQL("grant connect on database {} to {}")
+            connection.execute(statement.format(sql.Identifier(connection.info.dbname), sql.Identifier(role)))
+        connection.execute("alter role bi_reader set default_transaction_read_only = on")
+        connection.execute("alter role monitor set default_transaction_read_only = on")
+
+
+def apply_catalog(connection: psycopg.Connection) -> None:
+    """Create the Iceberg catalog's tables. `connection` is the superuser's, in the catalog database."""
+    with connection.transaction():
+        connection.execute("set local role lake_catalog")
+        connection.execute(CATALOG_TABLES)
