@@ -118,7 +118,8 @@ def raw_log_events_ddl() -> str:
     """The DDL of `raw.log_events`: one row per event_id, partitioned by ranges of the UUIDv7, which are ranges of time."""
     lines = [f'"{c.name}" {c.postgres}{" not null" if c.name in NOT_NULL else ""}' for c in RAW_COLUMNS]
     lines += ["load_id bigint not null", "primary key (event_id)"]
-    return f"create table if not exists raw.log_events (\n    {',\n    '.join(lines)}\n) partition by range (event_id)"
+    body = ",\n    ".join(lines)
+    return f"create table if not exists raw.log_events (\n    {body}\n) partition by range (event_id)"
 
 
 def comments() -> list[sql.Composed]:

@@ -1,0 +1,29 @@
+"""`loglake`: the one command of the project. Each module of `loglake.cli` adds its commands to the app."""
+
+import sys
+
+import typer
+
+from loglake.cli.console import fail
+from loglake.errors import LoglakeError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+
+
+@app.callback()
+def about() -> None:
+    """A log lakehouse whose books balance: Kafka → Spark → Iceberg on HDFS → Postgres → dbt.
+
+    Start with `loglake up`, send events with `loglake generate`, load them with `loglake load`, check with `loglake reconcile`.
+    """
+
+
+def run() -> None:
+    """Entry point: a user's mistake is one line on standard error and the error's exit code, never a traceback."""
+    try:
+        app()
+    except LoglakeError as error:
+        fail(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
