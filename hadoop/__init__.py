@@ -1,1 +1,1 @@
-"""todo"""
+"""HDFS of the embedded stack: its configuration, and what starts the NameNode and the DataNode."""
