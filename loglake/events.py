@@ -26,6 +26,7 @@ EventType = Literal[
     "logout",
     "search_request",
     "search_response",
+    "page_view",
     "product_view",
     "add_to_cart",
     "remove_from_cart",
@@ -45,7 +46,7 @@ def text(description: str, max_length: int = 256, **limits: object) -> Meta:
     return Meta(description=description, max_length=max_length, **limits)  # type: ignore[arg-type]
 
 
-class Group(msgspec.Struct, omit_defaults=True, frozen=True):
+class Group(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
     """A named part of an event; every field is optional unless REQUIRED says otherwise for the event's type."""
 
 
@@ -97,7 +98,7 @@ class Search(Group):
     result_count: Annotated[int, Meta(description="Number of results", ge=0, le=2**31 - 1)] | None = None
 
 
-class OrderItem(msgspec.Struct, frozen=True):
+class OrderItem(msgspec.Struct, frozen=True, gc=False):
     product_id: Annotated[str, text("Product ordered", 128)]
     quantity: Annotated[int, Meta(description="Units ordered", ge=1, le=2**31 - 1)]
     unit_price: Annotated[Decimal, Meta(description="Price of one unit")]
@@ -117,7 +118,7 @@ class Error(Group):
     message: Annotated[str, text("Error message", 4096)] | None = None
 
 
-class Event(msgspec.Struct, omit_defaults=True, frozen=True, kw_only=True):
+class Event(msgspec.Struct, omit_defaults=True, frozen=True, kw_only=True, gc=False):
     """One log event, as it travels through Kafka as a JSON object. Fields the contract does not name are ignored."""
 
     event_id: Annotated[str, Meta(description="UUIDv7, lower case; set once and kept on resend", pattern=UUID7, max_length=36)]
@@ -159,6 +160,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "logout": ("user.user_id",),
     "search_request": ("search.query",),
     "search_response": ("search.query", "search.result_count"),
+    "page_view": ("page.url",),
     "product_view": ("product.product_id",),
     "add_to_cart": ("product.product_id",),
     "remove_from_cart": ("product.product_id",),
