@@ -220,3 +220,8 @@ def _fernet_key() -> str:
 def child_environment(**extra: str) -> dict[str, str]:
     """The environment for a child process: this one's, with `extra` on top."""
     return {**os.environ, **extra}
+
+
+def export(**variables: str) -> None:
+    """Put variables into this process's environment, for libraries that start processes of their own from it."""
+    os.environ.update(variables)

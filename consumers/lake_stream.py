@@ -1,0 +1,203 @@
+"""The stream Kafka → `lake.bronze.log_events`: every record once, good or bad. Run as `python -m consumers.lake_stream`.
+
+Stateless: no watermark, so nothing late is dropped; no deduplication, so it is fast. A batch and the marker of its epoch
+are one Iceberg commit, so a batch that is run again after a crash is not written again.
+"""
+
+import json
+import logging
+import queue
+import signal
+import sys
+from datetime import UTC, datetime
+
+import psycopg
+from kafka import KafkaConsumer, TopicPartition
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.streaming import StreamingQuery
+
+from consumers import position, progress
+from consumers.bronze import KAFKA_COLUMNS, decoder
+from loglake import clients, tables
+from loglake.errors import LoglakeError, ServiceError, StreamPositionError
+from loglake.settings import settings
+from loglake.spark import session
+
+log = logging.getLogger("lake_stream")
+
+STREAM = "lake"
+#: Advisory lock of the one writer (see pg_locks.objid); a second stream would write records twice.
+LOCK_KEY = 7_265_001
+LOCK_TIMEOUT = "30s"
+_STOP_SECONDS = 60
+
+
+def main() -> None:
+    """Run until SIGTERM; exit code 2 when no safe start exists (a restart would not help), 1 on any other failure."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    try:
+        run()
+    except LoglakeError as error:
+        log.error("%s", error)
+        sys.exit(error.exit_code)
+
+
+def run() -> None:
+    config = settings()
+    stopping = _stop_on_signals()
+    with clients.postgres("loader") as connection:
+        _be_the_only_one(connection)
+        spark = session("loglake-lake-stream", config.stream.cores, config.stream.driver_memory, config.stream.executor_memory, config.stream.ui_port)
+        listener = progress.ProgressListener()
+        spark.streams.addListener(listener)
+        prepare_table(spark)
+        query = start(spark)
+        log.info("started: query %s, checkpoint %s", query.id, checkpoint_path())
+        _follow(query, listener, connection, stopping)
+        spark.stop()
+
+
+def prepare_table(spark: SparkSession) -> None:
+    """Create the namespace and the table when they are not there."""
+    spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {tables.CATALOG}.{tables.NAMESPACE}")
+    spark.sql(tables.create_table(settings().lake))
+
+
+def checkpoint_path() -> str:
+    return f"{settings().lake.checkpoints}/{tables.NAMESPACE}.{tables.TABLE}"
+
+
+def start(spark: SparkSession) -> StreamingQuery:
+    """Start the query from the position that the lake proves; StreamPositionError when there is none."""
+    config = settings()
+    writer = (
+        records(spark, _starting_position(spark))
+        .writeStream.queryName(STREAM)
+        .format("iceberg")
+        .outputMode("append")
+        .trigger(processingTime=f"{config.stream.trigger_seconds} seconds")
+        .option("checkpointLocation", config.hdfs.uri + checkpoint_path())
+        .option("fanout-enabled", "true")
+    )
+    return writer.toTable(tables.FULL_NAME)
+
+
+def records(spark: SparkSession, starting: str) -> DataFrame:
+    """The bronze rows of the topic from `starting` on, with the metrics that `progress` reports observed."""
+    config = settings()
+    source = spark.readStream.format("kafka").options(
+        **clients.kafka_for_spark(),
+        subscribe=config.kafka.topic,
+        startingOffsets=starting,
+        failOnDataLoss="true",
+        maxOffsetsPerTrigger=str(config.stream.max_offsets_per_trigger),
+    )
+    rows = source.load().select(*KAFKA_COLUMNS).mapInArrow(decoder(config.stream.max_payload_bytes), tables.spark_schema())
+    delay = F.unix_micros("ingested_at") - F.unix_micros("event_ts")
+    return rows.observe(
+        progress.OBSERVED,
+        F.count(F.lit(1)).alias("rows_read"),
+        F.count("reject_reason").alias("rows_rejected"),
+        (F.percentile_approx(delay, 0.5, 100) / 1_000_000).alias("event_delay_seconds"),
+    )
+
+
+def _starting_position(spark: SparkSession) -> str:
+    """Spark's `startingOffsets`; ignored by Spark when the checkpoint is continued."""
+    client = clients.webhdfs()
+    checkpoint = position.read_checkpoint(client, checkpoint_path())
+    if position.is_continued_by(checkpoint, _marker(spark)):
+        log.info("continuing from the checkpoint after batch %s", checkpoint.committed if checkpoint else None)
+        return "earliest"
+    kept = position.set_aside(client, checkpoint_path(), datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f"))
+    if kept:
+        log.warning("the checkpoint is not the one that the table ends with: kept as %s", kept)
+    topic = settings().kafka.topic
+    earliest, latest = topic_bounds(topic)
+    offsets = position.starting_offsets(lake_next(spark, topic), earliest, latest, topic)
+    log.info("starting from the lake's own position: %s", offsets)
+    return json.dumps({topic: {str(partition): offset for partition, offset in offsets.items()}})
+
+
+def lake_next(spark: SparkSession, topic: str) -> dict[int, int]:
+    """max(offset) + 1 of each partition of the topic that the lake holds."""
+    rows = spark.table(tables.FULL_NAME).where(F.col("topic") == topic).groupBy("partition").agg(F.max("offset").alias("last")).collect()
+    return {row["partition"]: row["last"] + 1 for row in rows}
+
+
+def topic_bounds(topic: str) -> tuple[dict[int, int], dict[int, int]]:
+    """The first offset and the end offset of each partition; ServiceError when the topic is not there."""
+    consumer = KafkaConsumer(**clients.kafka())
+    try:
+        partitions = [TopicPartition(topic, partition) for partition in consumer.partitions_for_topic(topic) or ()]
+        if not partitions:
+            raise ServiceError(f"topic {topic} does not exist on {settings().kafka.brokers}: run `loglake up`, or create it")
+        earliest, latest = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
+    finally:
+        consumer.close()
+    return {key.partition: value for key, value in earliest.items()}, {key.partition: value for key, value in latest.items()}
+
+
+def _marker(spark: SparkSession) -> position.Marker | None:
+    """The epoch marker of the newest snapshot that a stream wrote; None for a table without one."""
+    jvm = spark.sparkContext._jvm
+    table = jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, tables.FULL_NAME)
+    for snapshot in jvm.org.apache.iceberg.util.SnapshotUtil.currentAncestors(table):
+        query_id = snapshot.summary().get("spark.sql.streaming.queryId")
+        if query_id is not None:
+            return position.Marker(query_id, int(snapshot.summary().get("spark.sql.streaming.epochId")))
+    return None
+
+
+def _be_the_only_one(connection: psycopg.Connection) -> None:
+    """Hold the stream's advisory lock for as long as the connection lives."""
+    connection.execute("select set_config('lock_timeout', %s, false)", [LOCK_TIMEOUT])
+    try:
+        connection.execute("select pg_advisory_lock(%s)", [LOCK_KEY])
+    except psycopg.errors.LockNotAvailable as error:
+        raise StreamPositionError("another lake stream is running: stop it first (`loglake status`, `loglake down`)") from error
+
+
+def _stop_on_signals() -> list[int]:
+    """A list that is empty until SIGTERM or SIGINT comes."""
+    received: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda signum, _frame: received.append(signum))
+    return received
+
+
+def _follow(query: StreamingQuery, listener: progress.ProgressListener, connection: psycopg.Connection, stopping: list[int]) -> None:
+    """Write the query's reports until it ends; on a signal let the running batch finish, then stop."""
+    while query.isActive and not stopping:
+        _write_reports(listener, connection)
+    if stopping:
+        deadline = datetime.now(UTC).timestamp() + _STOP_SECONDS
+        while query.isActive and query.status["isTriggerActive"] and datetime.now(UTC).timestamp() < deadline:
+            _write_reports(listener, connection)
+        query.stop()
+        log.info("stopped after signal %s", stopping[0])
+    _write_reports(listener, connection)
+    try:
+        query.awaitTermination()
+    except StreamingQueryException as error:
+        first = str(error).splitlines()[0]
+        if "failOnDataLoss" in str(error):
+            raise StreamPositionError(f"topic {settings().kafka.topic} lost records that were not read yet: {first}") from error
+        raise ServiceError(f"the stream failed: {first}") from error
+
+
+def _write_reports(listener: progress.ProgressListener, connection: psycopg.Connection) -> None:
+    """Write what has been reported, waiting at most half a second for the first report."""
+    try:
+        report = listener.reports.get(timeout=0.5)
+        while True:
+            progress.write_report(connection, STREAM, report)
+            report = listener.reports.get_nowait()
+    except queue.Empty:
+        return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""How a job gets its Spark session: one function, fed by the settings; the same code on one machine and on a cluster."""
+
+import sys
+from pathlib import Path
+
+import pyspark
+from pyspark.sql import SparkSession
+
+from loglake.errors import SettingsError
+from loglake.settings import LOOPBACK, PROJECT, export, settings
+from loglake.tables import CATALOG
+
+_EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
+#: A Postgres that restarts (57P01 admin shutdown, 57P02 crash, 57P03 starting up) is worth another try.
+_RETRYABLE = "57P01,57P02,57P03"
+
+
+def session(name: str, cores: int, driver_memory: str, executor_memory: str, ui_port: int | None = None) -> SparkSession:
+    """A session with the lake's catalog `lake`; `ui_port` None means no web UI. SettingsError when the jars are missing."""
+    config = settings()
+    export(**environment())
+    builder = SparkSession.builder.appName(name).master(config.spark.master_url)
+    for key, value in _options(cores, driver_memory, executor_memory, ui_port).items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("WARN")
+    # Set here and not above: what the builder is given shows on the JVM's command line.
+    spark.conf.set(f"spark.sql.catalog.{CATALOG}.jdbc.password", config.postgres.password("lake_catalog"))
+    return spark
+
+
+def environment() -> dict[str, str]:
+    """What a Spark process of this machine needs in its environment."""
+    config = settings()
+    variables = {
+        "SPARK_HOME": str(Path(pyspark.__file__).parent),
+        "SPARK_LOCAL_IP": LOOPBACK,
+        "SPARK_LOCAL_DIRS": str(config.runtime.data_dir / "spark-local"),
+        "SPARK_CONF_DIR": str(PROJECT / "loglake" / "sparkconf"),
+        "PYSPARK_PYTHON": sys.executable,
+        "HADOOP_USER_NAME": config.hdfs.user,
+    }
+    if config.runtime.java_home:
+        variables["JAVA_HOME"] = str(config.runtime.java_home)
+    return variables
+
+
+def _options(cores: int, driver_memory: str, executor_memory: str, ui_port: int | None) -> dict[str, str]:
+    config = settings()
+    catalog = f"spark.sql.catalog.{CATALOG}"
+    return {
+        "spark.driver.host": LOOPBACK,
+        "spark.driver.bindAddress": LOOPBACK,
+        "spark.driver.memory": driver_memory,
+        "spark.driver.extraJavaOptions": "-XX:+UseSerialGC",
+        "spark.executor.memory": executor_memory,
+        "spark.executor.cores": str(cores),
+        "spark.executor.extraJavaOptions": "-XX:+UseSerialGC",
+        "spark.executorEnv.HADOOP_USER_NAME": config.hdfs.user,
+        "spark.cores.max": str(cores),
+        "spark.ui.enabled": str(ui_port is not None).lower(),
+        "spark.ui.port": str(ui_port or 0),
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": str(cores),
+        "spark.sql.extensions": _EXTENSIONS,
+        "spark.hadoop.fs.defaultFS": config.hdfs.uri,
+        "spark.hadoop.dfs.replication": str(config.hdfs.replication),
+        catalog: "org.apache.iceberg.spark.SparkCatalog",
+        f"{catalog}.catalog-impl": "org.apache.iceberg.jdbc.JdbcCatalog",
+        f"{catalog}.uri": config.postgres.jdbc_url(config.postgres.catalog_database),
+        f"{catalog}.jdbc.user": "lake_catalog",
+        f"{catalog}.jdbc.schema-version": "V1",
+        f"{catalog}.retryable_status_codes": _RETRYABLE,
+        f"{catalog}.warehouse": config.hdfs.uri + config.lake.path,
+        **_jars(),
+    }
+
+
+def _jars() -> dict[str, str]:
+    """The embedded stack's processes read the jars in place; a cluster elsewhere is sent them."""
+    folder = settings().runtime.jars_dir / "spark"
+    if not folder.is_dir():
+        raise SettingsError(f"no Spark jars in {folder}: run `make setup`, or set LOGLAKE_JARS_DIR")
+    if settings().spark.master:
+        return {"spark.jars": ",".join(str(jar) for jar in sorted(folder.glob("*.jar")))}
+    return {"spark.driver.extraClassPath": f"{folder}/*", "spark.executor.extraClassPath": f"{folder}/*"}

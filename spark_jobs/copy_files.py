@@ -1,0 +1,83 @@
+"""What a Spark task of the load does: read its Parquet files from HDFS natively and COPY their rows into a table of its own.
+
+The row → Arrow step of a Spark scan is the brake of a load (docs/benchmarks.md), so the tasks are given file names and
+the data never leaves Arrow. Columns are found by Iceberg's field ids: a renamed or added column is read as it should be.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import adbc_driver_postgresql.dbapi as adbc
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+from hdfs.client import InsecureClient
+
+from loglake.columns import LAKE_COLUMNS, postgres_type
+
+_BATCH_ROWS = 16_384
+_FIELD_ID = b"PARQUET:field_id"
+
+
+@dataclass(frozen=True)
+class CopyTask:
+    """One task: the files it reads, the table it fills, and how it reaches HDFS and Postgres."""
+
+    table: str
+    paths: tuple[str, ...]
+    field_ids: dict[str, int]
+    hdfs_url: str
+    hdfs_user: str
+    postgres_uri: str
+
+
+def stage_columns() -> str:
+    """The column list of a staging table: the lake's columns, nested ones as JSON text."""
+    return ", ".join(f'"{column.name}" {postgres_type(_staged(column.arrow))}' for column in LAKE_COLUMNS)
+
+
+def _staged(arrow: pa.DataType) -> pa.DataType:
+    return pa.string() if pa.types.is_list(arrow) else arrow
+
+
+def copy_files(task: CopyTask) -> int:
+    """Fill `stage.<table>` in one transaction, replacing what an earlier try of the task left; the number of rows."""
+    schema = pa.schema([pa.field(column.name, _staged(column.arrow)) for column in LAKE_COLUMNS])
+    with adbc.connect(task.postgres_uri) as connection, connection.cursor() as cursor:
+        cursor.execute(f'DROP TABLE IF EXISTS stage."{task.table}"')
+        cursor.execute(f'CREATE UNLOGGED TABLE stage."{task.table}" ({stage_columns()})')
+        reader = pa.RecordBatchReader.from_batches(schema, _batches(task, schema))
+        rows = cursor.adbc_ingest(task.table, reader, mode="append", db_schema_name="stage")
+        connection.commit()
+    return rows
+
+
+def _batches(task: CopyTask, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    client = InsecureClient(task.hdfs_url, user=task.hdfs_user)
+    for path in task.paths:
+        with client.read(path) as reader:
+            content = pa.py_buffer(reader.read())
+        for batch in pq.ParquetFile(pa.BufferReader(content)).iter_batches(_BATCH_ROWS):
+            yield project(batch, schema, task.field_ids)
+
+
+def project(batch: pa.RecordBatch, schema: pa.Schema, field_ids: dict[str, int]) -> pa.RecordBatch:
+    """The batch of a data file as `schema`: columns by field id, absent ones null, lists as JSON text."""
+    position = {int(field.metadata[_FIELD_ID]): index for index, field in enumerate(batch.schema)}
+    arrays = []
+    for field in schema:
+        index = position.get(field_ids[field.name])
+        if index is None:
+            arrays.append(pa.nulls(batch.num_rows, field.type))
+            continue
+        array = batch.column(index)
+        arrays.append(as_json(array) if pa.types.is_list(array.type) else array.cast(field.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def as_json(array: pa.ListArray) -> pa.Array:
+    """Each list as JSON text; decimals as strings, so that no digit is lost."""
+    if array.null_count == len(array):
+        return pa.nulls(len(array), pa.string())
+    texts = [None if items is None else orjson.dumps(items, default=str).decode() for items in array.to_pylist()]
+    return pa.array(texts, pa.string())

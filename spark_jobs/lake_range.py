@@ -1,0 +1,92 @@
+"""Which data files of the lake are new: the files of the append snapshots between the loader's position and now.
+
+Iceberg's incremental append scan leaves out what compaction rewrote, so a row is new once.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import SparkSession
+
+from loglake import tables
+from loglake.errors import SnapshotExpiredError
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A Parquet file of the lake: its path on HDFS (without scheme), its rows and bytes."""
+
+    path: str
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Range:
+    """The new files after snapshot `start` (None: from the beginning) up to and with `end`."""
+
+    start: int | None
+    end: int
+    files: tuple[DataFile, ...]
+    field_ids: dict[str, int]
+
+
+def plan(spark: SparkSession, start: int | None) -> Range | None:
+    """What came after snapshot `start`; None when nothing did. SnapshotExpiredError when the history between is gone."""
+    table = _load(spark)
+    current = table.currentSnapshot()
+    if current is None or current.snapshotId() == start:
+        return None
+    end: int = current.snapshotId()
+    files = _full_scan(table, end) if start is None else _append_scan(table, start, end)
+    ids = {field.name(): field.fieldId() for field in table.schema().columns()}
+    return Range(start, end, files, ids) if files else None
+
+
+def _load(spark: SparkSession) -> Any:
+    jvm = spark.sparkContext._jvm
+    return jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, tables.FULL_NAME)
+
+
+def _full_scan(table: Any, end: int) -> tuple[DataFile, ...]:
+    return _files(table.newScan().useSnapshot(end))
+
+
+def _append_scan(table: Any, start: int, end: int) -> tuple[DataFile, ...]:
+    try:
+        return _files(table.newIncrementalAppendScan().fromSnapshotExclusive(start).toSnapshot(end))
+    except Py4JJavaError as error:
+        raise SnapshotExpiredError(
+            f"{tables.FULL_NAME} no longer has the history from snapshot {start}, where the last load ended, to {end} "
+            f"({error.java_exception.getMessage()}): load the whole lake again with `loglake load --full` (the primary key keeps what is there)"
+        ) from error
+
+
+def _files(scan: Any) -> tuple[DataFile, ...]:
+    found: list[DataFile] = []
+    tasks = scan.planFiles()
+    try:
+        for task in tasks:
+            if not task.deletes().isEmpty():
+                raise SnapshotExpiredError(
+                    f"{tables.FULL_NAME} has row-level deletes, which the loader does not read: rewrite its data files first"
+                )
+            file = task.file()
+            found.append(DataFile(_path(file.location()), file.recordCount(), file.fileSizeInBytes()))
+    finally:
+        tasks.close()
+    return tuple(sorted(found, key=lambda file: file.path))
+
+
+def _path(location: str) -> str:
+    """`hdfs://host:port/lake/…` without scheme and authority, as WebHDFS wants it."""
+    return "/" + location.split("://", 1)[-1].split("/", 1)[1]
+
+
+def balance(files: tuple[DataFile, ...], groups: int) -> list[list[DataFile]]:
+    """The files in at most `groups` groups of about the same number of bytes: the largest first, each to the lightest group."""
+    piles: list[list[DataFile]] = [[] for _ in range(min(groups, len(files)))]
+    for file in sorted(files, key=lambda file: file.bytes, reverse=True):
+        min(piles, key=lambda pile: sum(member.bytes for member in pile)).append(file)
+    return piles

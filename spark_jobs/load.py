@@ -1,0 +1,114 @@
+"""The batch job lake → Postgres: what came since the last load, once. Run as `python -m spark_jobs.load [--full]`.
+
+Killed at any point it leaves nothing half done: staging tables are the load's own and dropped by the next one, and rows
+and manifest are one transaction. The last line of standard output is the result as JSON.
+"""
+
+import argparse
+import json
+import logging
+import secrets
+import sys
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from pyspark.sql import SparkSession
+
+from loglake import clients
+from loglake.errors import LoglakeError
+from loglake.settings import settings
+from loglake.spark import session
+from spark_jobs import lake_range, merge
+from spark_jobs.copy_files import CopyTask, copy_files
+
+log = logging.getLogger("load")
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """What a load did; `load_id` is None when nothing was new, and then every count is 0."""
+
+    load_id: int | None
+    snapshot_from: int | None
+    snapshot_to: int | None
+    files_read: int
+    rows_read: int
+    rows_inserted: int
+    rows_duplicate: int
+    rows_rejected: int
+    seconds: float
+
+    @property
+    def note(self) -> str:
+        if self.load_id is None:
+            return "nothing new in the lake"
+        return (
+            f"load {self.load_id}: {self.rows_read:,} rows read = {self.rows_inserted:,} inserted + {self.rows_duplicate:,} duplicate "
+            f"+ {self.rows_rejected:,} rejected, snapshots {self.snapshot_from or 'start'}..{self.snapshot_to}, {self.seconds:.1f} s"
+        )
+
+
+def load(spark: SparkSession, *, full: bool = False) -> LoadResult:
+    """Load what is new; `full` reads the whole lake again, for when the history between is gone."""
+    config = settings()
+    began, started_at = time.monotonic(), datetime.now(UTC)
+    with clients.postgres("loader") as connection:
+        merge.take_lock(connection, config.load.lock_timeout_seconds)
+        merge.drop_leftovers(connection)
+        last_id, position = merge.last_position(connection)
+        planned = lake_range.plan(spark, None if full else position)
+        if planned is None:
+            return LoadResult(None, position, position, 0, 0, 0, 0, 0, time.monotonic() - began)
+        names = _stage(spark, planned, last_id + 1)
+        manifest = {
+            "load_id": last_id + 1,
+            "snapshot_from": planned.start,
+            "snapshot_to": planned.end,
+            "started_at": started_at,
+            "files_read": len(planned.files),
+        }
+        counts = merge.merge(connection, names, manifest)
+    return LoadResult(last_id + 1, planned.start, planned.end, len(planned.files), **asdict(counts), seconds=time.monotonic() - began)
+
+
+def _stage(spark: SparkSession, planned: lake_range.Range, load_id: int) -> list[str]:
+    """COPY the range's rows into one staging table per task; the tables' names. The token keeps a killed load's tasks apart."""
+    config, token = settings(), secrets.token_hex(4)
+    tasks = [
+        CopyTask(
+            table=f"load_{load_id}_{token}_{number}",
+            paths=tuple(file.path for file in files),
+            field_ids=planned.field_ids,
+            hdfs_url=config.hdfs.http_url,
+            hdfs_user=config.hdfs.user,
+            postgres_uri=clients.postgres_uri("loader"),
+        )
+        for number, files in enumerate(lake_range.balance(planned.files, config.load.cores))
+    ]
+    copied = sum(spark.sparkContext.parallelize(tasks, len(tasks)).map(copy_files).collect())
+    expected = sum(file.rows for file in planned.files)
+    if copied != expected:
+        raise LoglakeError(f"load {load_id}: {copied} rows were copied of {expected} that the lake's files hold; nothing was loaded, run it again")
+    return [task.table for task in tasks]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Load what is new in the lake into Postgres, once.")
+    parser.add_argument("--full", action="store_true", help="read the whole lake again; rows that are there count as duplicates")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    config = settings()
+    try:
+        spark = session("loglake-load", config.load.cores, config.load.driver_memory, config.load.executor_memory)
+        result = load(spark, full=arguments.full)
+        spark.stop()
+    except LoglakeError as error:
+        log.error("%s", error)
+        sys.exit(error.exit_code)
+    log.info("%s", result.note)
+    print(json.dumps({**asdict(result), "note": result.note}))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

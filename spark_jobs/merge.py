@@ -1,0 +1,149 @@
+"""The transaction of a load: staged rows into `raw`, and the manifest that accounts for them. All of it, or none."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import psycopg
+from psycopg import sql
+
+from loglake.errors import LoadInProgressError
+from loglake.warehouse import RAW_COLUMNS
+
+#: Advisory lock of the one loader (see pg_locks.objid).
+LOCK_KEY = 7_265_002
+#: Months with a partition of their own; event ids of any other time go to the default partition.
+FIRST_MONTH = datetime(2000, 1, 1, tzinfo=UTC)
+
+_REJECTED = """
+insert into raw.rejected_events (topic, partition, "offset", kafka_timestamp, ingested_at, reject_reason, payload, load_id)
+select topic, partition, "offset", kafka_timestamp, ingested_at, reject_reason, payload, %(load_id)s
+from ({staged}) as staged
+where reject_reason is not null
+on conflict do nothing
+"""
+_MANIFEST = """
+insert into ops.load_manifest (load_id, snapshot_from, snapshot_to, started_at, committed_at, files_read,
+                               rows_read, rows_inserted, rows_duplicate, rows_rejected)
+values (%(load_id)s, %(snapshot_from)s, %(snapshot_to)s, %(started_at)s, clock_timestamp(), %(files_read)s,
+        %(rows_read)s, %(rows_inserted)s, %(rows_duplicate)s, %(rows_rejected)s)
+"""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of the rows that a load read."""
+
+    rows_read: int
+    rows_inserted: int
+    rows_duplicate: int
+    rows_rejected: int
+
+
+def take_lock(connection: psycopg.Connection, timeout_seconds: float) -> None:
+    """Hold the loader's lock for as long as the connection lives; LoadInProgressError when another load keeps it."""
+    connection.execute("select set_config('lock_timeout', %s, false)", [f"{int(timeout_seconds * 1000)}ms"])
+    try:
+        connection.execute("select pg_advisory_lock(%s)", [LOCK_KEY])
+    except psycopg.errors.LockNotAvailable as error:
+        raise LoadInProgressError(
+            f"another load is running and has not ended within {timeout_seconds:g} s: try again later, or set LOGLAKE_LOAD_LOCK_TIMEOUT_SECONDS"
+        ) from error
+    connection.execute("select set_config('lock_timeout', '0', false)")
+
+
+def last_position(connection: psycopg.Connection) -> tuple[int, int | None]:
+    """The last load's id (0: none yet) and the snapshot it ended at."""
+    row = connection.execute("select load_id, snapshot_to from ops.load_manifest order by load_id desc limit 1").fetchone()
+    return (row[0], row[1]) if row else (0, None)
+
+
+def drop_leftovers(connection: psycopg.Connection) -> int:
+    """Drop the staging tables of loads that were killed; the caller holds the lock. The number of tables dropped."""
+    names = [row[0] for row in connection.execute("select tablename from pg_tables where schemaname = 'stage'").fetchall()]
+    for name in names:
+        connection.execute(sql.SQL("drop table if exists {}").format(sql.Identifier("stage", name)))
+    return len(names)
+
+
+def merge(connection: psycopg.Connection, stage_tables: list[str], manifest: dict[str, object]) -> Counts:
+    """Merge the staging tables and write the manifest row in one transaction; the staging tables go with it.
+
+    `manifest` gives load_id, snapshot_from, snapshot_to, started_at and files_read. Event ids that are there already, or
+    twice in the load, are counted as duplicates; so are rejected records that an earlier load brought (their position is known).
+    """
+    staged = sql.SQL(" union all ").join(sql.SQL("select * from {}").format(sql.Identifier("stage", name)) for name in stage_tables)
+    with connection.transaction():
+        good, bad = _staged_counts(connection, staged)
+        _ensure_partitions(connection, staged)
+        inserted = connection.execute(_insert(staged), manifest).rowcount
+        rejected = connection.execute(sql.SQL(_REJECTED).format(staged=staged), manifest).rowcount
+        counts = Counts(good + bad, inserted, good - inserted + bad - rejected, rejected)
+        connection.execute(_MANIFEST, {**manifest, **vars(counts)})
+        for name in stage_tables:
+            connection.execute(sql.SQL("drop table {}").format(sql.Identifier("stage", name)))
+    return counts
+
+
+def _staged_counts(connection: psycopg.Connection, staged: sql.Composed) -> tuple[int, int]:
+    query = sql.SQL("select count(*) filter (where reject_reason is null), count(reject_reason) from ({}) as staged")
+    row = connection.execute(query.format(staged)).fetchone()
+    assert row is not None  # an aggregate without GROUP BY gives one row
+    return row[0], row[1]
+
+
+def _insert(staged: sql.Composed) -> sql.Composed:
+    targets = sql.SQL(", ").join(sql.Identifier(column.name) for column in RAW_COLUMNS)
+    values = sql.SQL(", ").join(
+        sql.SQL("{}::{}").format(sql.Identifier(column.name), sql.SQL(column.postgres))
+        if column.postgres in ("uuid", "jsonb")
+        else sql.Identifier(column.name)
+        for column in RAW_COLUMNS
+    )
+    # Of copies within one load the first that Kafka received stays; ids in order also suit the primary key's index.
+    statement = """
+        insert into raw.log_events ({targets}, load_id)
+        select {values}, %(load_id)s from ({staged}) as staged
+        where reject_reason is null
+        order by event_id, kafka_timestamp, "offset"
+        on conflict (event_id) do nothing
+    """
+    return sql.SQL(statement).format(targets=targets, values=values, staged=staged)
+
+
+def _ensure_partitions(connection: psycopg.Connection, staged: sql.Composed) -> None:
+    """Create the month partitions that the staged event ids need."""
+    query = sql.SQL(
+        "select distinct date_trunc('month', uuid_extract_timestamp(event_id::uuid), 'UTC') from ({}) as staged where reject_reason is null"
+    )
+    wanted = [row[0] for row in connection.execute(query.format(staged)).fetchall()]
+    limit = datetime.now(UTC)
+    for month in sorted(month for month in wanted if FIRST_MONTH <= month <= limit):
+        _ensure_partition(connection, month)
+
+
+def partition_name(month: datetime) -> str:
+    return f"log_events_{month:%Y_%m}"
+
+
+def month_bounds(month: datetime) -> tuple[str, str]:
+    """The first UUIDv7 of a month and of the next one."""
+    following = month.replace(year=month.year + month.month // 12, month=month.month % 12 + 1)
+    low, high = (f"{int(moment.timestamp() * 1000):012x}" for moment in (month, following))
+    return f"{low[:8]}-{low[8:]}-0000-0000-000000000000", f"{high[:8]}-{high[8:]}-0000-0000-000000000000"
+
+
+def _ensure_partition(connection: psycopg.Connection, month: datetime) -> None:
+    """Attach the month's partition when it is not there, with the rows of that month that the default partition holds."""
+    name = partition_name(month)
+    if connection.execute("select to_regclass(%s)", [f"raw.{name}"]).fetchone() != (None,):
+        return
+    low, high = month_bounds(month)
+    parts = {"name": sql.Identifier("raw", name), "low": sql.Literal(low), "high": sql.Literal(high)}
+    connection.execute(sql.SQL("create table {name} (like raw.log_events including all)").format(**parts))
+    connection.execute(
+        sql.SQL(
+            "with moved as (delete from raw.log_events_default where event_id >= {low} and event_id < {high} returning *) "
+            "insert into {name} select * from moved"
+        ).format(**parts)
+    )
+    connection.execute(sql.SQL("alter table raw.log_events attach partition {name} for values from ({low}) to ({high})").format(**parts))
