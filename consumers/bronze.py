@@ -47,7 +47,9 @@ def to_bronze(batch: pa.RecordBatch, max_bytes: int, ingested_at: datetime) -> p
     ingested = pa.repeat(pa.scalar(ingested_at, pa.timestamp("us", tz="UTC")), batch.num_rows)
     rejects = [pa.array(reasons, pa.string()), pa.array(payloads, pa.binary())]
     arrays = [*position, ingested, *_event_arrays(found), *rejects]
-    return pa.RecordBatch.from_arrays([array.cast(field.type) for array, field in zip(arrays, LAKE_SCHEMA, strict=True)], schema=LAKE_SCHEMA)
+    return pa.RecordBatch.from_arrays(
+        [array.cast(field.type) for array, field in zip(arrays, LAKE_SCHEMA, strict=True)], schema=LAKE_SCHEMA
+    )
 
 
 def _event_arrays(found: list[Any]) -> list[pa.Array]:

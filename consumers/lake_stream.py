@@ -10,9 +10,9 @@ import queue
 import signal
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
 import psycopg
-from kafka import KafkaConsumer, TopicPartition
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -24,6 +24,7 @@ from loglake import clients, tables
 from loglake.errors import LoglakeError, ServiceError, StreamPositionError
 from loglake.settings import settings
 from loglake.spark import session
+from loglake.topic import bounds, topic_id
 
 log = logging.getLogger("lake_stream")
 
@@ -49,7 +50,9 @@ def run() -> None:
     stopping = _stop_on_signals()
     with clients.postgres("loader") as connection:
         _be_the_only_one(connection)
-        spark = session("loglake-lake-stream", config.stream.cores, config.stream.driver_memory, config.stream.executor_memory, config.stream.ui_port)
+        spark = session(
+            "loglake-lake-stream", config.stream.cores, config.stream.driver_memory, config.stream.executor_memory, config.stream.ui_port
+        )
         listener = progress.ProgressListener()
         spark.streams.addListener(listener)
         prepare_table(spark)
@@ -60,9 +63,19 @@ def run() -> None:
 
 
 def prepare_table(spark: SparkSession) -> None:
-    """Create the namespace and the table when they are not there."""
+    """Create the namespace and the table when they are not there; StreamPositionError when the table was filled from another topic."""
     spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {tables.CATALOG}.{tables.NAMESPACE}")
     spark.sql(tables.create_table(settings().lake))
+    topic = settings().kafka.topic
+    name, now = tables.topic_id_property(topic), str(topic_id(topic))
+    known = {row["key"]: row["value"] for row in spark.sql(f"SHOW TBLPROPERTIES {tables.FULL_NAME}").collect()}.get(name)
+    if known is None:
+        spark.sql(f"ALTER TABLE {tables.FULL_NAME} SET TBLPROPERTIES ('{name}'='{now}')")
+    elif known != now:
+        raise StreamPositionError(
+            f"topic {topic} was made anew (id {now}, the lake was filled from {known}): its offsets would be taken for records that the "
+            "lake has; set LOGLAKE_KAFKA_TOPIC to a new name"
+        )
 
 
 def checkpoint_path() -> str:
@@ -115,10 +128,9 @@ def _starting_position(spark: SparkSession) -> str:
     if kept:
         log.warning("the checkpoint is not the one that the table ends with: kept as %s", kept)
     topic = settings().kafka.topic
-    earliest, latest = topic_bounds(topic)
-    offsets = position.starting_offsets(lake_next(spark, topic), earliest, latest, topic)
+    offsets = position.starting_offsets(lake_next(spark, topic), bounds(topic), topic)
     log.info("starting from the lake's own position: %s", offsets)
-    return json.dumps({topic: {str(partition): offset for partition, offset in offsets.items()}})
+    return json.dumps({topic: offsets})
 
 
 def lake_next(spark: SparkSession, topic: str) -> dict[int, int]:
@@ -127,22 +139,9 @@ def lake_next(spark: SparkSession, topic: str) -> dict[int, int]:
     return {row["partition"]: row["last"] + 1 for row in rows}
 
 
-def topic_bounds(topic: str) -> tuple[dict[int, int], dict[int, int]]:
-    """The first offset and the end offset of each partition; ServiceError when the topic is not there."""
-    consumer = KafkaConsumer(**clients.kafka())
-    try:
-        partitions = [TopicPartition(topic, partition) for partition in consumer.partitions_for_topic(topic) or ()]
-        if not partitions:
-            raise ServiceError(f"topic {topic} does not exist on {settings().kafka.brokers}: run `loglake up`, or create it")
-        earliest, latest = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
-    finally:
-        consumer.close()
-    return {key.partition: value for key, value in earliest.items()}, {key.partition: value for key, value in latest.items()}
-
-
 def _marker(spark: SparkSession) -> position.Marker | None:
     """The epoch marker of the newest snapshot that a stream wrote; None for a table without one."""
-    jvm = spark.sparkContext._jvm
+    jvm: Any = spark.sparkContext._jvm
     table = jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, tables.FULL_NAME)
     for snapshot in jvm.org.apache.iceberg.util.SnapshotUtil.currentAncestors(table):
         query_id = snapshot.summary().get("spark.sql.streaming.queryId")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hdfs.client import InsecureClient
 
 from loglake.errors import StreamPositionError
+from loglake.topic import Bounds
 
 
 @dataclass(frozen=True)
@@ -40,26 +41,25 @@ def is_continued_by(checkpoint: Checkpoint | None, marker: Marker | None) -> boo
     return marker.epoch == in_flight == checkpoint.planned
 
 
-def starting_offsets(
-    lake_next: dict[int, int], earliest: dict[int, int], latest: dict[int, int], topic: str
-) -> dict[int, int]:
-    """The first offset to read per partition of the topic.
+def starting_offsets(lake_next: dict[int, int], topic_bounds: dict[int, Bounds], topic: str) -> dict[str, int]:
+    """The first offset to read of each partition of the topic, keyed as Spark's `startingOffsets` wants it.
 
     `lake_next` is max(offset) + 1 of each partition that the lake holds. StreamPositionError when the topic no longer
     has that record (a gap) or never had it (another topic of the same name).
     """
     for partition, offset in lake_next.items():
-        if partition not in latest or offset > latest[partition]:
+        known = topic_bounds.get(partition, Bounds(0, 0))
+        if offset > known.end:
             raise StreamPositionError(
-                f"topic {topic} ends at offset {latest.get(partition)} in partition {partition}, but the lake already holds up to "
-                f"{offset - 1}: this is not the topic that the lake was filled from; set LOGLAKE_KAFKA_TOPIC to another name"
+                f"topic {topic} ends at offset {known.end} in partition {partition}, but the lake already holds up to {offset - 1}: "
+                "this is not the topic that the lake was filled from; set LOGLAKE_KAFKA_TOPIC to a new name"
             )
-        if offset < earliest[partition]:
+        if offset < known.first:
             raise StreamPositionError(
-                f"topic {topic} begins at offset {earliest[partition]} in partition {partition}, but the lake ends at {offset - 1}: "
-                f"{earliest[partition] - offset} records expired unread; restore them, or start a new topic with LOGLAKE_KAFKA_TOPIC"
+                f"topic {topic} begins at offset {known.first} in partition {partition}, but the lake ends at {offset - 1}: "
+                f"{known.first - offset} records expired unread; restore them, or start a new topic with LOGLAKE_KAFKA_TOPIC"
             )
-    return {partition: lake_next.get(partition, earliest[partition]) for partition in sorted(latest)}
+    return {str(partition): lake_next.get(partition, known.first) for partition, known in sorted(topic_bounds.items())}
 
 
 def read_checkpoint(client: InsecureClient, path: str) -> Checkpoint | None:

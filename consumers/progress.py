@@ -5,6 +5,7 @@ import queue
 from typing import Any
 
 import psycopg
+from psycopg.types.json import Jsonb
 from pyspark.sql.streaming.listener import (
     QueryIdleEvent,
     QueryProgressEvent,
@@ -12,7 +13,6 @@ from pyspark.sql.streaming.listener import (
     QueryTerminatedEvent,
     StreamingQueryListener,
 )
-from psycopg.types.json import Jsonb
 
 #: Name of the metrics that `lake_stream` observes.
 OBSERVED = "records"

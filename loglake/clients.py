@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import psycopg
 from hdfs.client import InsecureClient
+from kafka.admin import KafkaAdminClient
 
 from loglake.settings import settings
 
@@ -36,6 +37,11 @@ def postgres_uri(role: str, database: str | None = None) -> str:
 def kafka() -> dict[str, Any]:
     """Connection arguments of every kafka-python client."""
     return {"bootstrap_servers": settings().kafka.brokers.split(",")}
+
+
+def kafka_admin() -> KafkaAdminClient:
+    """An admin client; kafka.errors.NoBrokersAvailable when no broker answers."""
+    return KafkaAdminClient(**kafka())
 
 
 def kafka_for_spark() -> dict[str, str]:

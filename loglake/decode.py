@@ -92,7 +92,7 @@ def check(event: Event, received: datetime) -> None:
 
 
 def _present(value: object) -> bool:
-    return value is not None and value != "" and value != ()
+    return value not in (None, "", ())
 
 
 def _check_product(product: events.Product) -> None:

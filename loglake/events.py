@@ -41,16 +41,15 @@ OrderStatus = Literal["requested", "completed", "payment_failed", "refunded"]
 Sex = Literal["female", "male", "other"]
 
 
-
-def text(description: str, max_length: int = 256, **limits: object) -> Meta:
-    return Meta(description=description, max_length=max_length, **limits)  # type: ignore[arg-type]
+def text(description: str, max_length: int = 256) -> Meta:
+    return Meta(description=description, max_length=max_length)
 
 
 class Group(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
     """A named part of an event; every field is optional unless REQUIRED says otherwise for the event's type."""
 
 
-class User(Group):
+class User(Group, frozen=True):
     user_id: Annotated[str, text("Stable identifier of the user", 128)] | None = None
     username: Annotated[str, text("Name the user logs in with")] | None = None
     email: Annotated[str, text("E-mail address, personal data", 320)] | None = None
@@ -60,20 +59,20 @@ class User(Group):
     city: Annotated[str, text("City of the user's account")] | None = None
 
 
-class Device(Group):
+class Device(Group, frozen=True):
     type: Annotated[str, text("Kind of device: desktop, mobile, tablet, bot", 64)] | None = None
     os: Annotated[str, text("Operating system", 64)] | None = None
     browser: Annotated[str, text("Browser", 64)] | None = None
     user_agent: Annotated[str, text("User-Agent header, untouched", 4096)] | None = None
 
 
-class Geo(Group):
+class Geo(Group, frozen=True):
     country: Annotated[str, text("Country the request came from", COUNTRY_MAX)] | None = None
     city: Annotated[str, text("City the request came from")] | None = None
     ip: Annotated[str, text("Client address, personal data", 45)] | None = None
 
 
-class Page(Group):
+class Page(Group, frozen=True):
     url: Annotated[str, text("Address of the page", 4096)] | None = None
     referrer: Annotated[str, text("Address of the page before it", 4096)] | None = None
     utm_source: Annotated[str, text("Campaign source")] | None = None
@@ -81,7 +80,7 @@ class Page(Group):
     utm_campaign: Annotated[str, text("Campaign name")] | None = None
 
 
-class Product(Group):
+class Product(Group, frozen=True):
     product_id: Annotated[str, text("Stable identifier of the product", 128)] | None = None
     product_name: Annotated[str, text("Name shown in the shop", 512)] | None = None
     category: Annotated[str, text("Top-level category")] | None = None
@@ -93,7 +92,7 @@ class Product(Group):
     rating: Annotated[Decimal, Meta(description="Mean rating, 0 to 5")] | None = None
 
 
-class Search(Group):
+class Search(Group, frozen=True):
     query: Annotated[str, text("What the user typed", 1024)] | None = None
     result_count: Annotated[int, Meta(description="Number of results", ge=0, le=2**31 - 1)] | None = None
 
@@ -104,7 +103,7 @@ class OrderItem(msgspec.Struct, frozen=True, gc=False):
     unit_price: Annotated[Decimal, Meta(description="Price of one unit")]
 
 
-class Order(Group):
+class Order(Group, frozen=True):
     order_id: Annotated[str, text("Stable identifier of the order", 128)] | None = None
     status: Annotated[OrderStatus, Meta(description="State of the order after this event")] | None = None
     payment_method: Annotated[str, text("How it is paid", 64)] | None = None
@@ -113,7 +112,7 @@ class Order(Group):
     amount: Annotated[Decimal, Meta(description="Sum of quantity x unit_price over the items")] | None = None
 
 
-class Error(Group):
+class Error(Group, frozen=True):
     code: Annotated[str, text("Error code", 64)] | None = None
     message: Annotated[str, text("Error message", 4096)] | None = None
 

@@ -105,7 +105,9 @@ class PostgresSettings(_Settings):
         """The password of one of ROLES, in clear text; SettingsError when it was never generated."""
         secret: SecretStr = getattr(self, f"{role}_password")
         if not secret.get_secret_value():
-            raise SettingsError(f"no password for the Postgres role {role}: run `loglake up` once, or set LOGLAKE_POSTGRES_{role.upper()}_PASSWORD")
+            raise SettingsError(
+                f"no password for the Postgres role {role}: run `loglake up` once, or set LOGLAKE_POSTGRES_{role.upper()}_PASSWORD"
+            )
         return secret.get_secret_value()
 
     def jdbc_url(self, database: str) -> str:

@@ -23,6 +23,16 @@ def spark_type(arrow: pa.DataType) -> str:
     return names.get(arrow, "timestamp")
 
 
+def topic_id_property(topic: str) -> str:
+    """The table property that remembers which incarnation of a topic the table was filled from."""
+    return f"loglake.topic-id.{topic}"
+
+
+def path_of(location: str) -> str:
+    """The path on HDFS of `hdfs://authority/path`, as WebHDFS wants it."""
+    return "/" + location.split("://", 1)[-1].split("/", 1)[1]
+
+
 def spark_schema() -> str:
     """The lake's columns as a Spark DDL string, in order."""
     return ", ".join(f"`{column.name}` {spark_type(column.arrow)}" for column in LAKE_COLUMNS)

@@ -13,6 +13,9 @@ from loglake.settings import PostgresSettings
 RAW_COLUMNS = (*COLUMNS, *POSITION, INGESTED_AT)
 NOT_NULL = frozenset(column.name for column in RAW_COLUMNS if not column.group) - {"status_code", "latency_ms"}
 
+#: Advisory lock that a load holds in the warehouse's database for as long as it runs.
+LOAD_LOCK_KEY = 7_265_002
+
 SCHEMAS = {
     "raw": "loader",
     "stage": "loader",
@@ -141,7 +144,9 @@ def create_roles(connection: psycopg.Connection, config: PostgresSettings, roles
 def create_database(connection: psycopg.Connection, name: str, owner: str) -> None:
     """Create a database that only its owner (and whoever is granted it) may connect to."""
     if connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone() is None:
-        connection.execute(sql.SQL("create database {} owner {} encoding 'UTF8' template template0").format(sql.Identifier(name), sql.Identifier(owner)))
+        connection.execute(
+            sql.SQL("create database {} owner {} encoding 'UTF8' template template0").format(sql.Identifier(name), sql.Identifier(owner))
+        )
     connection.execute(sql.SQL("revoke connect, temporary on database {} from public").format(sql.Identifier(name)))
 
 
@@ -149,7 +154,9 @@ def apply_schema(connection: psycopg.Connection) -> None:
     """Create what is missing in the warehouse. `connection` is the superuser's, in the warehouse database; one transaction."""
     with connection.transaction():
         for schema, owner in SCHEMAS.items():
-            connection.execute(sql.SQL("create schema if not exists {} authorization {}").format(sql.Identifier(schema), sql.Identifier(owner)))
+            connection.execute(
+                sql.SQL("create schema if not exists {} authorization {}").format(sql.Identifier(schema), sql.Identifier(owner))
+            )
         connection.execute("set local role loader")
         connection.execute(OPS_TABLES)
         connection.execute(raw_log_events_ddl())
@@ -159,8 +166,8 @@ def apply_schema(connection: psycopg.Connection) -> None:
         connection.execute("reset role")
         connection.execute(GRANTS)
         for role in ("loader", "dbt", "monitor", "bi_reader"):
-            statement = sql.SQL("grant connect on database {} to {}")
-            connection.execute(statement.format(sql.Identifier(connection.info.dbname), sql.Identifier(role)))
+            names = [sql.Identifier(connection.info.dbname), sql.Identifier(role)]
+            connection.execute(sql.SQL("grant connect on database {} to {}").format(*names))
         connection.execute("alter role bi_reader set default_transaction_read_only = on")
         connection.execute("alter role monitor set default_transaction_read_only = on")
 

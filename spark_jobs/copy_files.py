@@ -47,7 +47,7 @@ def copy_files(task: CopyTask) -> int:
         cursor.execute(f'DROP TABLE IF EXISTS stage."{task.table}"')
         cursor.execute(f'CREATE UNLOGGED TABLE stage."{task.table}" ({stage_columns()})')
         reader = pa.RecordBatchReader.from_batches(schema, _batches(task, schema))
-        rows = cursor.adbc_ingest(task.table, reader, mode="append", db_schema_name="stage")
+        rows: int = cursor.adbc_ingest(task.table, reader, mode="append", db_schema_name="stage")
         connection.commit()
     return rows
 

@@ -45,7 +45,7 @@ def plan(spark: SparkSession, start: int | None) -> Range | None:
 
 
 def _load(spark: SparkSession) -> Any:
-    jvm = spark.sparkContext._jvm
+    jvm: Any = spark.sparkContext._jvm
     return jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, tables.FULL_NAME)
 
 
@@ -59,7 +59,7 @@ def _append_scan(table: Any, start: int, end: int) -> tuple[DataFile, ...]:
     except Py4JJavaError as error:
         raise SnapshotExpiredError(
             f"{tables.FULL_NAME} no longer has the history from snapshot {start}, where the last load ended, to {end} "
-            f"({error.java_exception.getMessage()}): load the whole lake again with `loglake load --full` (the primary key keeps what is there)"
+            f"({error.java_exception.getMessage()}): load the whole lake again with `loglake load --full`, what is there stays"
         ) from error
 
 
@@ -73,15 +73,10 @@ def _files(scan: Any) -> tuple[DataFile, ...]:
                     f"{tables.FULL_NAME} has row-level deletes, which the loader does not read: rewrite its data files first"
                 )
             file = task.file()
-            found.append(DataFile(_path(file.location()), file.recordCount(), file.fileSizeInBytes()))
+            found.append(DataFile(tables.path_of(file.location()), file.recordCount(), file.fileSizeInBytes()))
     finally:
         tasks.close()
     return tuple(sorted(found, key=lambda file: file.path))
-
-
-def _path(location: str) -> str:
-    """`hdfs://host:port/lake/…` without scheme and authority, as WebHDFS wants it."""
-    return "/" + location.split("://", 1)[-1].split("/", 1)[1]
 
 
 def balance(files: tuple[DataFile, ...], groups: int) -> list[list[DataFile]]:

@@ -89,7 +89,9 @@ def _stage(spark: SparkSession, planned: lake_range.Range, load_id: int) -> list
     copied = sum(spark.sparkContext.parallelize(tasks, len(tasks)).map(copy_files).collect())
     expected = sum(file.rows for file in planned.files)
     if copied != expected:
-        raise LoglakeError(f"load {load_id}: {copied} rows were copied of {expected} that the lake's files hold; nothing was loaded, run it again")
+        raise LoglakeError(
+            f"load {load_id}: {copied} rows were copied of {expected} that the lake's files hold; nothing was loaded, run it again"
+        )
     return [task.table for task in tasks]
 
 

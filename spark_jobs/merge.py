@@ -1,5 +1,6 @@
 """The transaction of a load: staged rows into `raw`, and the manifest that accounts for them. All of it, or none."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -46,7 +47,7 @@ def take_lock(connection: psycopg.Connection, timeout_seconds: float) -> None:
         connection.execute("select pg_advisory_lock(%s)", [LOCK_KEY])
     except psycopg.errors.LockNotAvailable as error:
         raise LoadInProgressError(
-            f"another load is running and has not ended within {timeout_seconds:g} s: try again later, or set LOGLAKE_LOAD_LOCK_TIMEOUT_SECONDS"
+            f"another load is running, and did not end within {timeout_seconds:g} s: try later, or set LOGLAKE_LOAD_LOCK_TIMEOUT_SECONDS"
         ) from error
     connection.execute("select set_config('lock_timeout', '0', false)")
 
@@ -65,7 +66,7 @@ def drop_leftovers(connection: psycopg.Connection) -> int:
     return len(names)
 
 
-def merge(connection: psycopg.Connection, stage_tables: list[str], manifest: dict[str, object]) -> Counts:
+def merge(connection: psycopg.Connection, stage_tables: list[str], manifest: Mapping[str, object]) -> Counts:
     """Merge the staging tables and write the manifest row in one transaction; the staging tables go with it.
 
     `manifest` gives load_id, snapshot_from, snapshot_to, started_at and files_read. Event ids that are there already, or
@@ -86,9 +87,8 @@ def merge(connection: psycopg.Connection, stage_tables: list[str], manifest: dic
 
 def _staged_counts(connection: psycopg.Connection, staged: sql.Composed) -> tuple[int, int]:
     query = sql.SQL("select count(*) filter (where reject_reason is null), count(reject_reason) from ({}) as staged")
-    row = connection.execute(query.format(staged)).fetchone()
-    assert row is not None  # an aggregate without GROUP BY gives one row
-    return row[0], row[1]
+    good, bad = connection.execute(query.format(staged)).fetchall()[0]
+    return good, bad
 
 
 def _insert(staged: sql.Composed) -> sql.Composed:

@@ -1,0 +1,187 @@
+"""The books: what Kafka acknowledged, what the lake holds, what was loaded, and whether each stage accounts for the one before.
+
+`balance` is pure: facts in, findings out. `gather` reads the facts. The order of the checks is the order of the data's way,
+so the first finding names the first stage that is not right.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from pyiceberg.table import StaticTable
+
+from loglake import clients, lake, topic
+from loglake.lake import LakeCount, PartitionCount
+from loglake.settings import settings
+from loglake.topic import Bounds
+
+MARTS = ("dim_users", "dim_product", "dim_date", "fact_event", "fact_order")
+_LOADED = """
+select count(*)::bigint as loads,
+       coalesce(sum(rows_read), 0)::bigint as rows_read,
+       coalesce(sum(rows_inserted), 0)::bigint as rows_inserted,
+       coalesce(sum(rows_duplicate), 0)::bigint as rows_duplicate,
+       coalesce(sum(rows_rejected), 0)::bigint as rows_rejected,
+       (select coalesce(sum(rows_read), 0)::bigint from ops.load_manifest
+        where load_id >= (select max(load_id) from ops.load_manifest where snapshot_from is null)) as rows_since_full,
+       (select snapshot_to from ops.load_manifest order by load_id desc limit 1) as snapshot_to
+from ops.load_manifest
+"""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The sums of `ops.load_manifest`; `rows_since_full` since the last load that read the lake from its beginning."""
+
+    loads: int
+    rows_read: int
+    rows_inserted: int
+    rows_duplicate: int
+    rows_rejected: int
+    rows_since_full: int
+    snapshot_to: int | None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything the books are made of; `lake_at_load` None: that snapshot has expired."""
+
+    kafka: dict[int, Bounds]
+    lake: LakeCount
+    lake_at_load: int | None
+    loaded: Loaded
+    raw_events: int
+    raw_rejected: int
+    marts: dict[str, int | None]
+    dbt_load_id: int | None
+    last_load_id: int | None
+
+
+@dataclass(frozen=True)
+class Books:
+    """The facts and the verdict: `findings` is empty when the books balance."""
+
+    facts: Facts
+    findings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def balanced(self) -> bool:
+        return not self.findings
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"balanced": self.balanced, "findings": self.findings, "notes": self.notes, **asdict(self.facts)}
+
+
+def balance(facts: Facts) -> Books:
+    """Check each stage against the one before it. Work that is waiting (a backlog) is a note, not a finding."""
+    findings, notes = _check_lake(facts)
+    found, noted = _check_load(facts)
+    return Books(facts, findings + found + _check_marts(facts), notes + noted)
+
+
+def _check_lake(facts: Facts) -> tuple[list[str], list[str]]:
+    findings: list[str] = []
+    waiting = 0
+    for partition, bounds in sorted(facts.kafka.items()):
+        held = facts.lake.partitions.get(partition)
+        if held is None:
+            waiting += bounds.end - bounds.first
+            continue
+        findings += _check_partition(partition, held, bounds.end)
+        waiting += max(0, bounds.end - held.last - 1)
+    notes = [f"{waiting:,} records in Kafka are not in the lake yet: the stream will bring them"] if waiting else []
+    return findings, notes
+
+
+def _check_partition(partition: int, held: PartitionCount, end: int) -> list[str]:
+    findings = []
+    if held.missing:
+        findings.append(f"lake: {held.missing:,} offsets of partition {partition} between {held.first} and {held.last} are missing")
+    if held.repeated:
+        findings.append(f"lake: {held.repeated:,} offsets of partition {partition} are there more than once")
+    if held.last >= end:
+        findings.append(f"lake: partition {partition} reaches offset {held.last}, but Kafka ends at {end - 1}: not the same topic")
+    return findings
+
+
+def _check_load(facts: Facts) -> tuple[list[str], list[str]]:
+    loaded, in_lake = facts.loaded, facts.lake.good + facts.lake.rejected
+    findings: list[str] = []
+    if loaded.rows_read != loaded.rows_inserted + loaded.rows_duplicate + loaded.rows_rejected:
+        findings.append(
+            f"load: {loaded.rows_read:,} rows read are not {loaded.rows_inserted:,} inserted + {loaded.rows_duplicate:,} duplicate "
+            f"+ {loaded.rows_rejected:,} rejected"
+        )
+    if facts.lake_at_load is not None and facts.lake_at_load != loaded.rows_since_full:
+        findings.append(
+            f"load: {loaded.rows_since_full:,} rows were read of {facts.lake_at_load:,} in the lake's snapshot {loaded.snapshot_to}"
+        )
+    if facts.raw_events != loaded.rows_inserted:
+        findings.append(f"raw: {facts.raw_events:,} events are there, but the manifests say {loaded.rows_inserted:,} were inserted")
+    if facts.raw_rejected != loaded.rows_rejected:
+        findings.append(f"raw: {facts.raw_rejected:,} rejects are there, but the manifests say {loaded.rows_rejected:,}")
+    backlog = in_lake - (facts.lake_at_load if facts.lake_at_load is not None else loaded.rows_since_full)
+    notes = [f"{backlog:,} rows in the lake are not loaded yet: the next batch will"] if backlog > 0 else []
+    if not backlog and facts.lake.rejected != facts.raw_rejected and loaded.rows_read == loaded.rows_since_full:
+        findings.append(f"load: the lake holds {facts.lake.rejected:,} rejects, raw {facts.raw_rejected:,}")
+    return findings, notes
+
+
+def _check_marts(facts: Facts) -> list[str]:
+    events = facts.marts.get("fact_event")
+    if events is None or facts.dbt_load_id != facts.last_load_id:
+        return []
+    return [] if events == facts.raw_events else [f"marts: fact_event has {events:,} rows, raw.log_events {facts.raw_events:,}"]
+
+
+def gather() -> Facts:
+    """Read the facts from Kafka, the lake and the warehouse; ServiceError when one of them does not answer."""
+    # From the end of the data's way to its beginning, so that rows that move meanwhile look like a backlog, never like a loss.
+    with clients.postgres("monitor") as connection, connection.transaction():
+        connection.execute("set transaction isolation level repeatable read read only")
+        loaded = _loaded(connection)
+        raw = {name: _rows(connection, "raw", name) or 0 for name in ("log_events", "rejected_events")}
+        marts = {name: _rows(connection, "marts", name) for name in MARTS}
+        dbt_load_id = _last_load_id(connection, "marts", "fact_event") if marts["fact_event"] is not None else None
+        last_load_id = _last_load_id(connection, "ops", "load_manifest")
+    bronze = lake.table()
+    counted = lake.count(bronze) if bronze else LakeCount({}, 0, 0)
+    return Facts(
+        kafka=topic.bounds(settings().kafka.topic),
+        lake=counted,
+        lake_at_load=_lake_at_load(bronze, loaded),
+        loaded=loaded,
+        raw_events=raw["log_events"],
+        raw_rejected=raw["rejected_events"],
+        marts=marts,
+        dbt_load_id=dbt_load_id,
+        last_load_id=last_load_id,
+    )
+
+
+def _loaded(connection: psycopg.Connection) -> Loaded:
+    return Loaded(*connection.execute(_LOADED).fetchall()[0])
+
+
+def _rows(connection: psycopg.Connection, schema: str, table: str) -> int | None:
+    """The rows of a table; None when it does not exist yet."""
+    if connection.execute("select to_regclass(%s)", [f"{schema}.{table}"]).fetchone() == (None,):
+        return None
+    row = connection.execute(sql.SQL("select count(*) from {}").format(sql.Identifier(schema, table))).fetchone()
+    return int(row[0]) if row else None
+
+
+def _last_load_id(connection: psycopg.Connection, schema: str, table: str) -> int | None:
+    row = connection.execute(sql.SQL("select max(load_id) from {}").format(sql.Identifier(schema, table))).fetchone()
+    return row[0] if row else None
+
+
+def _lake_at_load(bronze: StaticTable | None, loaded: Loaded) -> int | None:
+    if bronze is None or loaded.snapshot_to is None:
+        return 0
+    try:
+        return lake.total_records(bronze, loaded.snapshot_to)
+    except LookupError:
+        return None

@@ -1,0 +1,73 @@
+"""`loglake load` and `loglake reconcile`: one batch now, and the books."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from loglake.cli.console import out
+from loglake.cli.main import app
+from loglake.errors import NotBalancedError
+
+
+@app.command()
+def load(
+    full: Annotated[bool, typer.Option("--full", help="Read the whole lake again; rows that are there count as duplicates.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as one line of JSON.")] = False,
+) -> None:
+    """Load what is new in the lake into Postgres, once, without Airflow."""
+    from loglake.settings import settings
+    from loglake.spark import session
+    from spark_jobs.load import load as run_load
+
+    config = settings().load
+    spark = session("loglake-load", config.cores, config.driver_memory, config.executor_memory)
+    try:
+        result = run_load(spark, full=full)
+    finally:
+        spark.stop()
+    out.print(json.dumps({**asdict(result), "note": result.note}) if as_json else result.note)
+
+
+@app.command()
+def reconcile(as_json: Annotated[bool, typer.Option("--json", help="The books as JSON.")] = False) -> None:
+    """Print the books: Kafka, lake, loads and marts, and whether each accounts for the one before. Exit code 1 when not."""
+    from loglake import books
+
+    result = books.balance(books.gather())
+    if as_json:
+        out.print(json.dumps(result.as_dict()))
+    else:
+        print_books(result)
+    if not result.balanced:
+        raise NotBalancedError(f"the books do not balance: {result.findings[0]}")
+
+
+def print_books(result: "books.Books") -> None:  # type: ignore[name-defined]  # noqa: F821 - imported in the command
+    """The books as a table, the notes, and the verdict."""
+    facts, loaded = result.facts, result.facts.loaded
+    table = Table(show_header=True, box=None, pad_edge=False)
+    for heading, justify in (("stage", "left"), ("what", "left"), ("rows", "right")):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    rows = [
+        ("Kafka", "records, all partitions", sum(bounds.end for bounds in facts.kafka.values())),
+        ("lake", "good", facts.lake.good),
+        ("", "rejected", facts.lake.rejected),
+        ("load", f"read, in {loaded.loads} loads", loaded.rows_read),
+        ("", "inserted", loaded.rows_inserted),
+        ("", "duplicate", loaded.rows_duplicate),
+        ("", "rejected", loaded.rows_rejected),
+        ("raw", "log_events", facts.raw_events),
+        ("", "rejected_events", facts.raw_rejected),
+    ]
+    rows += [("marts" if not index else "", name, count) for index, (name, count) in enumerate(facts.marts.items())]
+    for stage, what, count in rows:
+        table.add_row(stage, what, "not built" if count is None else f"{count:,}")
+    out.print(table)
+    for note in result.notes:
+        out.print(f"note: {note}")
+    for finding in result.findings:
+        out.print(f"[bold red]finding:[/] {finding}")
+    out.print("[bold green]balanced[/]" if result.balanced else "[bold red]not balanced[/]")

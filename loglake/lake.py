@@ -1,0 +1,129 @@
+"""Reading the lake without Spark: Iceberg's metadata through PyIceberg, data files through WebHDFS and Arrow."""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from hdfs.client import InsecureClient
+from hdfs.util import HdfsError
+from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import StaticTable
+
+from loglake import clients, tables
+from loglake.settings import settings
+from loglake.tables import path_of
+
+_LOCATION = """
+select metadata_location from iceberg_tables where catalog_name = %s and table_namespace = %s and table_name = %s
+"""
+
+
+class WebHdfsFile(InputFile):
+    """A file on HDFS that is read whole: metadata and data files are bounded in size."""
+
+    def __init__(self, client: InsecureClient, location: str) -> None:
+        super().__init__(location)
+        self._client = client
+
+    def __len__(self) -> int:
+        return int(self._client.status(path_of(self.location))["length"])
+
+    def exists(self) -> bool:
+        return self._client.status(path_of(self.location), strict=False) is not None
+
+    def open(self, seekable: bool = True) -> InputStream:  # noqa: ARG002 - always seekable
+        try:
+            with self._client.read(path_of(self.location)) as reader:
+                return io.BytesIO(reader.read())
+        except HdfsError as error:
+            raise FileNotFoundError(f"{self.location}: {error}") from error
+
+
+class WebHdfsIO(FileIO):
+    """PyIceberg's way to HDFS, read only."""
+
+    def new_input(self, location: str) -> InputFile:
+        return WebHdfsFile(clients.webhdfs(), location)
+
+    def new_output(self, location: str) -> OutputFile:
+        raise PermissionError(f"{location}: the lake is written by Spark only")
+
+    def delete(self, location: str | InputFile | OutputFile) -> None:
+        raise PermissionError(f"{location}: the lake is written by Spark only")
+
+
+def table() -> StaticTable | None:
+    """The bronze table as it is now; None before the stream has made it."""
+    with clients.postgres("lake_catalog", settings().postgres.catalog_database) as connection:
+        row = connection.execute(_LOCATION, [tables.CATALOG, tables.NAMESPACE, tables.TABLE]).fetchone()
+    return StaticTable.from_metadata(row[0], {"py-io-impl": f"{__name__}.{WebHdfsIO.__name__}"}) if row else None
+
+
+def total_records(lake: StaticTable, snapshot_id: int | None = None) -> int:
+    """The rows of a snapshot (the current one when None); 0 for an empty table."""
+    snapshot = lake.current_snapshot() if snapshot_id is None else lake.snapshot_by_id(snapshot_id)
+    if snapshot is None:
+        if snapshot_id is not None:
+            raise LookupError(f"snapshot {snapshot_id} has expired")
+        return 0
+    if snapshot.summary is None:
+        raise LookupError(f"snapshot {snapshot.snapshot_id} has no summary")
+    return int(snapshot.summary["total-records"] or 0)
+
+
+@dataclass(frozen=True)
+class PartitionCount:
+    """What the lake holds of one Kafka partition; `repeated` counts rows whose offset is there already."""
+
+    rows: int
+    first: int
+    last: int
+    repeated: int
+
+    @property
+    def missing(self) -> int:
+        """Offsets between the first and the last that no row has."""
+        return self.last - self.first + 1 - (self.rows - self.repeated)
+
+
+@dataclass(frozen=True)
+class LakeCount:
+    """The lake's rows, read from its data files: per Kafka partition, and the good and the rejected ones."""
+
+    partitions: dict[int, PartitionCount]
+    good: int
+    rejected: int
+
+
+def count(lake: StaticTable) -> LakeCount:
+    """Read the position of every row of the current snapshot (three narrow columns) and count."""
+    offsets: dict[int, list[np.ndarray]] = {}
+    rejected = rows = 0
+    for file in data_files(lake):
+        table = read_columns(file, ("partition", "offset", "reject_reason"))
+        rows += table.num_rows
+        rejected += table.num_rows - table["reject_reason"].null_count
+        partitions, values = table["partition"].to_numpy(), table["offset"].to_numpy()
+        for partition in np.unique(partitions):
+            offsets.setdefault(int(partition), []).append(values[partitions == partition])
+    counted = {partition: _count(np.concatenate(parts)) for partition, parts in sorted(offsets.items())}
+    return LakeCount(counted, rows - rejected, rejected)
+
+
+def _count(offsets: np.ndarray) -> PartitionCount:
+    return PartitionCount(len(offsets), int(offsets.min()), int(offsets.max()), len(offsets) - len(np.unique(offsets)))
+
+
+def data_files(lake: StaticTable) -> list[DataFile]:
+    """The data files of the current snapshot."""
+    return [task.file for task in lake.scan().plan_files()]
+
+
+def read_columns(file: DataFile, names: tuple[str, ...]) -> pa.Table:
+    """Some columns of a data file."""
+    with clients.webhdfs().read(path_of(file.file_path)) as reader:
+        content = pa.py_buffer(reader.read())
+    return pq.read_table(pa.BufferReader(content), columns=list(names))

@@ -1,0 +1,56 @@
+"""Facts about a Kafka topic."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from loglake import clients
+from loglake.errors import ServiceError
+from loglake.settings import settings
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The first offset that a partition still has, and the end offset: that of the next record."""
+
+    first: int
+    end: int
+
+
+@contextmanager
+def _consumer() -> Iterator[KafkaConsumer]:
+    brokers = settings().kafka.brokers
+    try:
+        consumer = KafkaConsumer(**clients.kafka())
+    except KafkaError as error:
+        raise ServiceError(
+            f"Kafka does not answer at {brokers}: start it with `loglake up`, or set LOGLAKE_KAFKA_BOOTSTRAP_SERVERS"
+        ) from error
+    try:
+        yield consumer
+    finally:
+        consumer.close()
+
+
+def bounds(topic: str) -> dict[int, Bounds]:
+    """The bounds of each partition; ServiceError when Kafka does not answer or the topic is not there."""
+    with _consumer() as consumer:
+        partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+        if not partitions:
+            raise ServiceError(f"topic {topic} does not exist on {settings().kafka.brokers}: run `loglake up`, or create it")
+        first, end = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
+    return {partition.partition: Bounds(first[partition], end[partition]) for partition in partitions}
+
+
+def topic_id(topic: str) -> uuid.UUID:
+    """The id that Kafka gave the topic when it was made: another one means another topic of the same name."""
+    admin = clients.kafka_admin()
+    try:
+        found: uuid.UUID = admin.describe_topics([topic])[0]["topic_id"]
+    finally:
+        admin.close()
+    return found
