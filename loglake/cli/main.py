@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from loglake.cli import stack
 from loglake.cli.console import fail
 from loglake.errors import LoglakeError
 
@@ -16,6 +17,9 @@ def about() -> None:
 
     Start with `loglake up`, send events with `loglake generate`, load them with `loglake load`, check with `loglake reconcile`.
     """
+
+
+app.add_typer(stack.app)
 
 
 def run() -> None:

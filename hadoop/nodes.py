@@ -1,0 +1,54 @@
+"""How the NameNode and the DataNode are started, and when they are healthy. `stack/` runs them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from loglake.settings import HdfsSettings
+
+CONFIG = Path(__file__).resolve().parent
+NAMENODE = "org.apache.hadoop.hdfs.server.namenode.NameNode"
+DATANODE = "org.apache.hadoop.hdfs.server.datanode.DataNode"
+#: The NameNode's JMX bean with its safe mode, live DataNodes and capacity.
+STATE_BEAN = "Hadoop:service=NameNode,name=FSNamesystemState"
+INFO_BEAN = "Hadoop:service=NameNode,name=NameNodeInfo"
+
+
+def class_path(jars: Path) -> list[Path]:
+    """Configuration, the folder that holds the web pages, then the jars."""
+    return [CONFIG, jars / "hadoop-web", jars / "hadoop" / "*"]
+
+
+def environment(config: HdfsSettings, data: Path) -> dict[str, str]:
+    """What core-site.xml and hdfs-site.xml refer to. The servers' own user is HDFS's superuser, and the clients' user."""
+    return {
+        "HADOOP_USER_NAME": config.user,
+        "LOGLAKE_HDFS_DATA": str(data),
+        "LOGLAKE_HDFS_REPLICATION": str(config.replication),
+        "LOGLAKE_HDFS_NAMENODE_PORT": str(config.namenode_port),
+        "LOGLAKE_HDFS_NAMENODE_HTTP_PORT": str(config.namenode_http_port),
+        "LOGLAKE_HDFS_DATANODE_PORT": str(config.datanode_port),
+        "LOGLAKE_HDFS_DATANODE_HTTP_PORT": str(config.datanode_http_port),
+        "LOGLAKE_HDFS_DATANODE_IPC_PORT": str(config.datanode_ipc_port),
+    }
+
+
+def formatted(data: Path) -> bool:
+    """Whether the NameNode has a file system to serve."""
+    return (data / "namenode" / "current" / "VERSION").exists()
+
+
+def namenode_lacks(beans: Mapping[str, Any]) -> str:
+    """What the NameNode still lacks by its NameNodeInfo bean; "" when it serves reads."""
+    found = beans.get("beans") or []
+    return "" if found and found[0].get("ClusterId") else "the NameNode has not loaded its file system"
+
+
+def datanode_lacks(beans: Mapping[str, Any]) -> str:
+    """What HDFS still lacks for writes by its FSNamesystemState bean: a live DataNode, and to be out of safe mode."""
+    found = beans.get("beans") or []
+    if not found:
+        return "the NameNode has not loaded its file system"
+    if found[0]["NumLiveDataNodes"] < 1:
+        return "no live DataNode"
+    return "" if found[0]["FSState"] == "Operational" else "the NameNode is in safe mode"

@@ -1,0 +1,189 @@
+"""Commands that run the embedded stack: up, down, status, logs, sql, jars, clean."""
+
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from loglake.cli.console import err, out
+from loglake.errors import BadInputError, ServiceError
+from loglake.settings import ROLES, child_environment, settings
+
+if TYPE_CHECKING:
+    from stack.service import Service
+    from stack.status import Row
+
+app = typer.Typer()
+_STYLE = {"running": "green", "starting": "yellow", "stopping": "yellow", "stopped": "dim"}
+
+
+@app.command()
+def up(
+    only: Annotated[str, typer.Option(help="Start these services only, comma-separated (see `loglake status`).", metavar="A,B")] = "",
+) -> None:
+    """Start the stack: every server behind its health gate, a line per service. Running ones are kept."""
+    from stack import lifecycle
+
+    fetch_jars()
+    started = lifecycle.up([name.strip() for name in only.split(",") if name.strip()], _tell)
+    for service in started:
+        if service.url:
+            out.print(f"{service.title}: {service.url}")
+
+
+@app.command()
+def down() -> None:
+    """Stop every service in reverse order and leave no process. The data stays."""
+    from stack import lifecycle
+
+    strays = lifecycle.down(lambda name: out.print(f"{name:<22} stopped"))
+    if strays:
+        out.print(f"{strays} stray processes ended")
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False) -> None:
+    """Show each service: state, port, pid, uptime, restarts, last error. Exit code 0 when all are running, else 1."""
+    from stack.status import status as rows_of_stack
+
+    rows = rows_of_stack()
+    if as_json:
+        out.print_json(json.dumps([dataclasses.asdict(row) for row in rows]))
+    else:
+        out.print(_table(rows))
+    if any(row.state != "running" for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def logs(
+    name: Annotated[str, typer.Argument(help="The service, or `supervisord`.")],
+    lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many of the last lines.")] = 50,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as the log grows, until Ctrl-C.")] = False,
+) -> None:
+    """Print the end of a service's log."""
+    from stack.services import services
+
+    known = [service.name for service in services()] + ["supervisord"]
+    if name not in known:
+        raise BadInputError(f"no service {name!r}: there are {', '.join(known)}")
+    path = settings().runtime.logs_dir / f"{name}.log"
+    if not path.exists():
+        raise ServiceError(f"{name} has no log yet: it was never started here")
+    command = ["tail", "-n", str(lines), *(["-F"] if follow else []), str(path)]
+    raise typer.Exit(subprocess.run(command, check=False).returncode)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def sql(
+    context: typer.Context,
+    role: Annotated[str, typer.Option(help=f"The Postgres role: {', '.join(ROLES)}.")] = "monitor",
+    database: Annotated[str, typer.Option(help="The database; the warehouse when not given.")] = "",
+) -> None:
+    """Open psql on the warehouse, read-only unless another role is named. What follows `--` goes to psql.
+
+    Example: `loglake sql -- -c 'select * from ops.load_manifest'`
+    """
+    from stack.postgres import BINARIES
+
+    if role not in ROLES:
+        raise BadInputError(f"no role {role!r}: there are {', '.join(ROLES)}")
+    config = settings().postgres
+    where = {"PGHOST": config.host, "PGPORT": str(config.port), "PGDATABASE": database or config.database}
+    environment = child_environment(**where, PGUSER=role, PGPASSWORD=config.password(role))
+    psql = str(BINARIES / "psql")
+    sys.stdout.flush()
+    os.execve(psql, [psql, *context.args], environment)  # noqa: S606
+
+
+@app.command()
+def jars(
+    lock: Annotated[bool, typer.Option("--lock", help="Resolve stack/ivy.xml anew and rewrite stack/jars.sha256.")] = False,
+) -> None:
+    """Fetch the jars of Kafka, HDFS and Spark, and check each against stack/jars.sha256. `up` does this by itself."""
+    if not lock:
+        fetch_jars()
+        return
+    from stack import jars as stack_jars
+
+    out.print(f"{stack_jars.write_lock(lambda _done, _total, line: err.print(line, markup=False))} jars locked")
+
+
+@app.command()
+def clean() -> None:
+    """Delete the stack's data, logs and secrets; the fetched jars stay. Refuses while the stack is up."""
+    from stack.daemon import Daemon
+
+    runtime = settings().runtime
+    if Daemon(runtime.runtime_dir).running():
+        raise ServiceError("the stack is up: run `loglake down` first")
+    for folder in (runtime.data_dir, runtime.logs_dir, runtime.runtime_dir / "conf"):
+        shutil.rmtree(folder, ignore_errors=True)
+    for name in ("secrets.env", "supervisord.conf", "stack.lock"):
+        (runtime.runtime_dir / name).unlink(missing_ok=True)
+    out.print(f"removed the data in {runtime.runtime_dir}")
+
+
+def fetch_jars() -> None:
+    """Fetch the jars unless they are there, with a bar (a line now and then where there is no terminal)."""
+    from stack import jars as stack_jars
+
+    columns = (TextColumn("fetching jars"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task("jars", total=None, start=True)
+        told = 0
+
+        def show(done: int, total: int, _line: str) -> None:
+            nonlocal told
+            progress.update(task, completed=done, total=total)
+            if not err.is_terminal and done >= told + 25:
+                told = done
+                err.print(f"fetching jars: {done} of {total}")
+
+        fetched = stack_jars.fetch(show)
+    if fetched:
+        err.print(f"jars fetched and verified: {settings().runtime.jars_dir}")
+
+
+def _tell(service: "Service", what: str, seconds: float) -> None:
+    port = f"port {service.ports[0].number}" if service.ports else ""
+    if what == "starting":
+        if err.is_terminal:
+            err.print(f"{service.name:<22} starting …", end="\r")
+        return
+    took = "was running" if what == "kept" else f"{seconds:5.1f} s"
+    out.print(f"{service.name:<22} [green]running[/]  {took:<12} {port}", markup=True)
+
+
+def _table(rows: "list[Row]") -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("SERVICE", "STATE", "PORT", "PID", "UPTIME", "RESTARTS", "LAST ERROR"):
+        table.add_column(heading, overflow="fold" if heading == "LAST ERROR" else "ellipsis", no_wrap=heading != "LAST ERROR")
+    for row in rows:
+        style = _STYLE.get(row.state, "red")
+        shown = [str(value) if value is not None else "" for value in (row.port, row.pid)]
+        table.add_row(
+            row.service, f"[{style}]{row.state}[/]", *shown, duration(row.uptime_seconds), str(row.restarts or ""), row.last_error
+        )
+    return table
+
+
+def duration(seconds: float | None) -> str:
+    """A time span in its two largest units: 41s, 3m 20s, 2h 05m, 4d 03h."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days}d {hours:02}h"
+    if hours:
+        return f"{hours}h {minutes:02}m"
+    return f"{minutes}m {rest:02}s" if minutes else f"{rest}s"

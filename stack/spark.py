@@ -1,0 +1,100 @@
+"""Spark standalone: a master and a worker, both from the PySpark wheel."""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pyspark
+
+from loglake.settings import LOOPBACK, settings
+from stack import java, probes
+from stack.service import Port, Service
+
+SPARK_HOME = Path(pyspark.__file__).parent
+#: Seconds between sweeps of the worker's folder, and how long a finished application's files are kept.
+_SWEEP, _KEEP = 1800, 6 * 3600
+
+
+def environment() -> dict[str, str]:
+    """What master, worker and the executors it starts need; every address is loopback."""
+    runtime = settings().runtime
+    options = [
+        "-XX:+UseSerialGC",
+        "-XX:-UsePerfData",
+        "-Dspark.master.rest.enabled=false",
+        "-Dspark.worker.cleanup.enabled=true",
+        f"-Dspark.worker.cleanup.interval={_SWEEP}",
+        f"-Dspark.worker.cleanup.appDataTtl={_KEEP}",
+        "-Dspark.ui.retainedApplications=50",
+        "-Dspark.deploy.retainedApplications=50",
+        "-Dspark.worker.ui.retainedExecutors=50",
+    ]
+    return {
+        **java.ENVIRONMENT,
+        "JAVA_HOME": str(java.java_home()),
+        "SPARK_HOME": str(SPARK_HOME),
+        "SPARK_LOCAL_IP": LOOPBACK,
+        "SPARK_PUBLIC_DNS": LOOPBACK,
+        "SPARK_NO_DAEMONIZE": "1",
+        "SPARK_DAEMON_MEMORY": settings().spark.daemon_heap,
+        "SPARK_DAEMON_JAVA_OPTS": " ".join(options),
+        "SPARK_LOCAL_DIRS": str(runtime.data_dir / "spark" / "local"),
+        "PYSPARK_PYTHON": sys.executable,
+    }
+
+
+def services() -> tuple[Service, Service]:
+    """The master, then the worker."""
+    config = settings().spark
+    address = ("--host", LOOPBACK, "--port", str(config.master_port), "--webui-port", str(config.master_ui_port))
+    size = ("--host", LOOPBACK, "--cores", str(config.worker_cores), "--memory", config.worker_memory)
+    places = ("--work-dir", str(_work_folder()), "--webui-port", str(config.worker_ui_port))
+    master = Service(
+        name="spark-master",
+        title="Spark master",
+        command=_spark_class("master.Master", *address),
+        environment=environment(),
+        probe=master_probe,
+        ports=(Port.of(config, "master_port"), Port.of(config, "master_ui_port")),
+        url=f"http://{LOOPBACK}:{config.master_ui_port}",
+    )
+    worker = Service(
+        name="spark-worker",
+        title="Spark worker",
+        command=_spark_class("worker.Worker", *size, *places, f"spark://{LOOPBACK}:{config.master_port}"),
+        environment=environment(),
+        probe=worker_probe,
+        ports=(Port.of(config, "worker_ui_port"),),
+        url=f"http://{LOOPBACK}:{config.worker_ui_port}",
+        prepare=_make_folders,
+    )
+    return master, worker
+
+
+def master_probe(_started: datetime) -> str:
+    """Content when the master says it is alive."""
+    page, problem = probes.json_page(_master_page())
+    return problem or ("" if page["status"] == "ALIVE" else f"the master is {page['status'].lower()}")
+
+
+def worker_probe(_started: datetime) -> str:
+    """Content when the master counts a live worker."""
+    page, problem = probes.json_page(_master_page())
+    return problem or ("" if page["aliveworkers"] else "no worker is registered at the master")
+
+
+def _spark_class(main_class: str, *arguments: str) -> tuple[str, ...]:
+    return (str(SPARK_HOME / "bin" / "spark-class"), f"org.apache.spark.deploy.{main_class}", *arguments)
+
+
+def _work_folder() -> Path:
+    return settings().runtime.data_dir / "spark" / "work"
+
+
+def _make_folders() -> None:
+    _work_folder().mkdir(parents=True, exist_ok=True)
+    (settings().runtime.data_dir / "spark" / "local").mkdir(parents=True, exist_ok=True)
+
+
+def _master_page() -> str:
+    return f"http://{LOOPBACK}:{settings().spark.master_ui_port}/json/"
