@@ -168,6 +168,8 @@ def apply_schema(connection: psycopg.Connection) -> None:
         for role in ("loader", "dbt", "monitor", "bi_reader"):
             names = [sql.Identifier(connection.info.dbname), sql.Identifier(role)]
             connection.execute(sql.SQL("grant connect on database {} to {}").format(*names))
+        # dbt stages the new rows of an incremental model in a temporary table.
+        connection.execute(sql.SQL("grant temporary on database {} to dbt").format(sql.Identifier(connection.info.dbname)))
         connection.execute("alter role bi_reader set default_transaction_read_only = on")
         connection.execute("alter role monitor set default_transaction_read_only = on")
 
