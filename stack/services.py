@@ -6,7 +6,7 @@ from datetime import datetime
 import psycopg
 
 from loglake import clients
-from stack import hdfs, kafka, postgres, spark
+from stack import airflow, hdfs, kafka, postgres, spark
 from stack.service import Service
 
 STREAM = "lake"
@@ -16,7 +16,7 @@ _REFUSED = 2
 
 def services() -> tuple[Service, ...]:
     """All services; the settings of this moment are written into them."""
-    return (postgres.service(), kafka.service(), *hdfs.services(), *spark.services(), lake_stream())
+    return (postgres.service(), kafka.service(), *hdfs.services(), *spark.services(), lake_stream(), *airflow.services())
 
 
 def lake_stream() -> Service:

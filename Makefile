@@ -1,0 +1,57 @@
+# A thin layer over `loglake`, the command line: `.venv/bin/loglake --help` says more.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down status clean lint types test bench check-tools
+SHELL := /bin/bash
+
+PYTHON ?= python3.11
+UV := uv==0.13.9
+LOGLAKE := .venv/bin/loglake
+TESTS := $(wildcard tests/unit tests/integration tests/faults tests/browser)
+APT := apt-get install openjdk-17-jre-headless python3.11-venv make
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/.ready ## Make the environment (.venv) from requirements.lock; skipped when it is up to date
+
+demo: setup ## Everything end to end: start, 100,000 events, the DAG, the books. REPLAY=path also replays a file of yours
+	@$(LOGLAKE) demo $(if $(REPLAY),--replay "$(REPLAY)")
+
+up: setup ## Start the stack, a line per service
+	@$(LOGLAKE) up
+
+down: ## Stop the stack and leave no process
+	@if [ -x $(LOGLAKE) ]; then $(LOGLAKE) down; fi
+
+status: setup ## Show each service's state
+	@$(LOGLAKE) status
+
+clean: down ## Remove the data, logs and secrets of the stack; the environment and the jars stay
+	@if [ -x $(LOGLAKE) ]; then $(LOGLAKE) clean; fi
+
+lint: setup ## Check style
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+types: setup ## Check types
+	.venv/bin/mypy
+
+test: lint types ## Style, types, then every test: unit, integration, faults, browser
+	.venv/bin/pytest $(TESTS)
+
+bench: setup ## Measure rates and ratios (ARGS=… goes to `loglake bench`)
+	@$(LOGLAKE) bench $(ARGS)
+
+check-tools:
+	@command -v $(PYTHON) > /dev/null || { echo "error: no $(PYTHON) in PATH: $(APT)" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { echo "error: $(PYTHON) cannot make an environment: $(APT)" >&2; exit 2; }
+	@[ -n "$$LOGLAKE_JAVA_HOME" ] || command -v java > /dev/null || { echo "error: no java in PATH: $(APT)" >&2; exit 2; }
+
+# The stamp is made last, so an interrupted set-up is gone on with, not taken for a finished one.
+.venv/.ready: requirements.lock pyproject.toml | check-tools
+	@echo "setting up .venv (some minutes the first time)"
+	@[ -x .venv/bin/python ] || $(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check "$(UV)"
+	@.venv/bin/uv pip install --python .venv/bin/python --require-hashes -r requirements.lock
+	@.venv/bin/uv pip install --python .venv/bin/python --no-deps -e .
+	@touch $@
