@@ -1,0 +1,79 @@
+"""Generated shop events: a pure function of the pools, a seed and the moments at which something happens.
+
+Many visits go on at once. Each has a next step on a clock of its own, and a heap says whose turn it is; the k-th turn
+happens at the k-th given moment. So the number of events and their times are exact, whatever the visits do.
+"""
+
+import heapq
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import count
+
+from loglake.events import SCHEMA_VERSIONS, Event
+from producers.ids import RANDOM_BITS, uuid7
+from producers.pools import Pools
+from producers.shop import Shop
+from producers.shopper import Visit
+
+#: Events a visit has on average, and how long it takes: for choosing how many go on at once.
+EVENTS_PER_VISIT, VISIT_SECONDS = 11, 200
+_MOST_VISITS_AT_ONCE = 2_000
+_REPRICE_SHARE = 1 / 400
+_SENDING_SECONDS = 0.04
+_VERSION = SCHEMA_VERSIONS[-1]
+
+
+def visits_at_once(per_second: float, number: int | None) -> int:
+    """How many visits go on at once so that each lasts a natural time, and most come to their end within `number` events."""
+    natural = per_second * VISIT_SECONDS / EVENTS_PER_VISIT
+    finishing = number / (5 * EVENTS_PER_VISIT) if number is not None else natural
+    return max(3, min(round(natural), round(finishing), _MOST_VISITS_AT_ONCE))
+
+
+def shop_events(pools: Pools, seed: int, moments: Iterator[float], visits: int) -> Iterator[Event]:
+    """One event per moment (Unix seconds, ascending), of `visits` visits at once."""
+    rng = random.Random(f"shop {seed}")  # noqa: S311 - no secret
+    shop, orders = Shop(pools), count(1)
+    latencies = _latencies(rng)
+    queue = [(rng.random() * VISIT_SECONDS, turn, _visit(shop, rng, orders)) for turn in range(visits)]
+    heapq.heapify(queue)
+    for moment in moments:
+        clock, turn, visit = queue[0]
+        step = next(visit.steps, None)
+        while step is None:
+            visit = _visit(shop, rng, orders)
+            step = next(visit.steps, None)
+        if rng.random() < _REPRICE_SHARE:
+            shop.reprice(rng)
+        yield Event(
+            event_id=uuid7(int(moment * 1000), rng.getrandbits(RANDOM_BITS)),
+            schema_version=_VERSION,
+            event_type=step.event_type,
+            event_ts=datetime.fromtimestamp(moment, UTC),
+            sent_at=datetime.fromtimestamp(moment + _SENDING_SECONDS * rng.random(), UTC),
+            service=step.service,
+            level=step.level,
+            session_id=visit.session_id,
+            user=visit.user,
+            device=visit.device,
+            geo=visit.geo,
+            page=step.page,
+            product=step.product,
+            search=step.search,
+            order=step.order,
+            error=step.error,
+            status_code=step.status_code,
+            latency_ms=latencies[int(rng.random() * len(latencies))],
+        )
+        heapq.heapreplace(queue, (clock + step.wait, turn, visit))
+
+
+def _visit(shop: Shop, rng: random.Random, orders: "count[int]") -> Visit:
+    return Visit(shop, rng, f"{rng.getrandbits(96):024x}", orders)
+
+
+def _latencies(rng: random.Random) -> list[int]:
+    """Times to answer in milliseconds to draw from: log-normal around 60, one in a hundred ten times as long."""
+    usual = [rng.lognormvariate(4.1, 0.5) for _ in range(8192)]
+    return [round(value * 10 if rng.random() < 0.01 else value) for value in usual]
