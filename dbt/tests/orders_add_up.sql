@@ -1,0 +1,23 @@
+-- Stops: the lines of an order do not add up to the amount that an event of its status gives for the whole order.
+with orders as (
+
+    select
+        order_id,
+        status,
+        sum(amount) as amount
+    from {{ ref('fact_order') }}
+    where {{ is_untested() }}
+    group by order_id, status
+
+)
+
+select orders.*
+from orders
+where
+    not exists (
+        select 1 from {{ source('raw', 'log_events') }} as told
+        where
+            told.order_id = orders.order_id
+            and told.order_status = orders.status
+            and told.order_amount = orders.amount
+    )

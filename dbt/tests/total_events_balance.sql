@@ -1,0 +1,22 @@
+-- Stops: the sums of the books, of raw and of the facts differ over all history. Reads everything: `full`.
+{{ config(tags=['full']) }}
+
+with totals as (
+
+    select
+        (
+            select coalesce(sum(rows_inserted), 0) from {{ source('ops', 'load_manifest') }}
+            where load_id <= {{ position('fact_event') }}
+        ) as booked,
+        (
+            select count(*) from {{ source('raw', 'log_events') }}
+            where load_id <= {{ position('fact_event') }}
+        ) as raw_rows,
+        (select count(*) from {{ ref('fact_event') }}) as fact_rows,
+        (select coalesce(sum(rows_rejected), 0) from {{ source('ops', 'load_manifest') }}) as booked_rejects,
+        (select count(*) from {{ source('raw', 'rejected_events') }}) as raw_rejects
+
+)
+
+select * from totals
+where booked <> raw_rows or raw_rows <> fact_rows or booked_rejects <> raw_rejects

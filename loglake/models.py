@@ -1,0 +1,151 @@
+"""How dbt is run: as the environment's own command, on the project in `dbt/`, as the Postgres role `dbt`.
+
+dbt's target and log folders lie in the runtime folder; the connection reaches it through the environment of that one process.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loglake.errors import ServiceError
+from loglake.settings import PROJECT, child_environment, settings
+
+DBT_PROJECT = PROJECT / "dbt"
+#: Every data test over all history, and the unit tests (dbt/selectors.yml); a plain build tests what is new.
+FULL_TESTS = ("test", "--selector", "full_tests")
+_FAILED = frozenset({"error", "fail", "runtime error", "partial success"})
+_ON_LINE: Callable[[str], None] = lambda line: None  # noqa: E731
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """What became of one model, snapshot or test. `rows`: written by a model; failing rows of a test; None where dbt does not say."""
+
+    name: str
+    kind: str
+    status: str
+    rows: int | None
+    seconds: float
+    message: str
+
+    @property
+    def failed(self) -> bool:
+        return self.status in _FAILED
+
+
+@dataclass(frozen=True)
+class ModelRun:
+    """A finished dbt command: its nodes in the order they finished, and the whole time in seconds."""
+
+    nodes: tuple[NodeResult, ...]
+    seconds: float
+
+    def of_kind(self, *kinds: str) -> tuple[NodeResult, ...]:
+        return tuple(node for node in self.nodes if node.kind in kinds)
+
+
+def target_dir() -> Path:
+    """Where dbt keeps what it compiles and its run_results.json."""
+    return settings().runtime.data_dir / "dbt"
+
+
+def dbt_environment(database: str | None = None) -> dict[str, str]:
+    """The variables that `dbt/profiles.yml` reads, and where dbt finds and writes its files; also for the DAG's dbt tasks."""
+    config = settings().postgres
+    return {
+        "LOGLAKE_DBT_HOST": config.host,
+        "LOGLAKE_DBT_PORT": str(config.port),
+        "LOGLAKE_DBT_DATABASE": database or config.database,
+        "DBT_ENV_SECRET_LOGLAKE_PASSWORD": config.password("dbt"),
+        "DBT_PROJECT_DIR": str(DBT_PROJECT),
+        "DBT_PROFILES_DIR": str(DBT_PROJECT),
+        "DBT_TARGET_PATH": str(target_dir()),
+        "DBT_LOG_PATH": str(settings().runtime.logs_dir),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+
+
+def snapshot(on_line: Callable[[str], None] = _ON_LINE) -> ModelRun:
+    """Bring the snapshots up to date with the loads they have not seen."""
+    return run_dbt(["snapshot"], on_line=on_line)
+
+
+def build(on_line: Callable[[str], None] = _ON_LINE) -> ModelRun:
+    """Bring snapshots, staging and marts up to date and test what is new."""
+    return run_dbt(["build"], on_line=on_line)
+
+
+def full_tests(on_line: Callable[[str], None] = _ON_LINE) -> ModelRun:
+    """Run every data test over all history, and dbt's unit tests."""
+    return run_dbt(list(FULL_TESTS), on_line=on_line)
+
+
+def run_dbt(args: list[str], *, database: str | None = None, on_line: Callable[[str], None] = _ON_LINE) -> ModelRun:
+    """Run `dbt ARGS` and return its results; `on_line` gets each line it prints.
+
+    Raises ServiceError with the first failing node's message, or with dbt's own when it did not get as far as running nodes.
+    """
+    results = target_dir() / "run_results.json"
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.unlink(missing_ok=True)
+    lines: list[str] = []
+    code = _stream(args, child_environment(**dbt_environment(database)), lambda line: (lines.append(line), on_line(line)))
+    run = read_results(json.loads(results.read_text())) if results.exists() else ModelRun((), 0.0)
+    failed = [node for node in run.nodes if node.failed]
+    if failed:
+        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        raise ServiceError(f"dbt {args[0]}: {failed[0].kind} {failed[0].name}: {failed[0].message}{more}; see {_log_file()}")
+    if code != 0:
+        raise ServiceError(f"dbt {args[0]}: {_complaint(lines)}; see {_log_file()}")
+    return run
+
+
+def read_results(document: dict[str, Any]) -> ModelRun:
+    """The content of dbt's run_results.json as a ModelRun."""
+    return ModelRun(tuple(_node(result) for result in document["results"]), float(document["elapsed_time"]))
+
+
+def _node(result: dict[str, Any]) -> NodeResult:
+    kind, _, rest = result["unique_id"].partition(".")
+    rows = result["failures"] if kind == "test" else result["adapter_response"].get("rows_affected")
+    name = rest.partition(".")[2]
+    if kind == "test":
+        name = name.rpartition(".")[0] or name
+    return NodeResult(
+        name=name,
+        kind=kind,
+        status=result["status"],
+        rows=rows if rows is not None and rows >= 0 else None,
+        seconds=float(result["execution_time"]),
+        message=" ".join((result["message"] or "").split()),
+    )
+
+
+def _stream(args: list[str], environment: dict[str, str], on_line: Callable[[str], object]) -> int:
+    """Run dbt, hand over its lines as they come, and return its exit code."""
+    command = [str(Path(sys.executable).with_name("dbt")), "--no-use-colors", *args]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        for line in _lines(process):
+            on_line(line)
+    return process.returncode
+
+
+def _lines(process: "subprocess.Popen[str]") -> Iterator[str]:
+    assert process.stdout is not None  # noqa: S101 - opened with PIPE
+    for line in process.stdout:
+        yield line.rstrip("\n")
+
+
+def _complaint(lines: list[str]) -> str:
+    """What dbt said before it gave up: from the first line that names an error, at most three lines."""
+    plain = [line.partition("  ")[2].strip() or line.strip() for line in lines]
+    start = next((number for number, line in enumerate(plain) if "Error" in line), max(len(plain) - 1, 0))
+    return " ".join(" ".join(plain[start : start + 3]).split()) or "no output"
+
+
+def _log_file() -> Path:
+    return settings().runtime.logs_dir / "dbt.log"
