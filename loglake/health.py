@@ -185,9 +185,8 @@ def heartbeat_detail(row: tuple[timedelta, int] | None, config: StreamSettings) 
     age, lag = row
     limit = max(_LEAST_SILENCE, timedelta(seconds=_MISSED_TRIGGERS * config.trigger_seconds))
     if age > limit:
-        raise ServiceError(
-            f"the stream last reported {age.total_seconds():.0f} s ago (allowed: {limit.total_seconds():.0f} s): see `loglake logs lake-stream`"
-        )
+        silence, allowed = age.total_seconds(), limit.total_seconds()
+        raise ServiceError(f"the stream last reported {silence:.0f} s ago (allowed: {allowed:.0f} s): see `loglake logs lake-stream`")
     return f"reported {max(age.total_seconds(), 0):.0f} s ago, lag {lag} records"
 
 

@@ -81,7 +81,7 @@ def unbalanced(connection: psycopg.Connection) -> list[str]:
         problems.append(
             f"load {load_id} rejected {rejected} rows, raw.rejected_events holds {in_rejected} of them: run `loglake reconcile`"
         )
-    if len(loads) > 1 and start != loads[1][2]:
+    if len(loads) > 1 and start not in (None, loads[1][2]):
         problems.append(f"load {load_id} starts at snapshot {start}, the load before it ended at {loads[1][2]}: run `loglake reconcile`")
     return problems
 

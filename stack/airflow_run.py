@@ -1,0 +1,25 @@
+"""Become one of Airflow's processes: `python -m stack.airflow_run scheduler`; any other Airflow command works too.
+
+Here and not in a service's environment, so that no secret is written into the supervisor's configuration.
+"""
+
+import os
+import sys
+
+from loglake.settings import child_environment
+from stack.airflow import EXECUTABLE, environment
+
+#: Airflow commands whose children outlive them.
+_GUARDED = ("scheduler",)
+
+
+def main(arguments: list[str]) -> None:
+    """Replace this process by `airflow ARGUMENTS`, configured for the stack."""
+    command = [str(EXECUTABLE), *arguments]
+    if arguments[:1] and arguments[0] in _GUARDED:
+        command = [sys.executable, "-m", "stack.guard", *command]
+    os.execve(command[0], command, child_environment(**environment()))  # noqa: S606
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
