@@ -20,13 +20,13 @@ from pyspark.sql.streaming import StreamingQuery
 
 from consumers import position, progress
 from consumers.bronze import KAFKA_COLUMNS, decoder
-from loglake import clients, tables
+from loglake import clients, logs, tables
 from loglake.errors import LoglakeError, ServiceError, StreamPositionError
 from loglake.settings import settings
-from loglake.spark import session
+from loglake.spark import iceberg_table, java_iterator, session
 from loglake.topic import bounds, topic_id
 
-log = logging.getLogger("lake_stream")
+log = logging.getLogger("consumers.lake_stream")
 
 STREAM = "lake"
 #: Advisory lock of the one writer (see pg_locks.objid); a second stream would write records twice.
@@ -37,7 +37,7 @@ _STOP_SECONDS = 60
 
 def main() -> None:
     """Run until SIGTERM; exit code 2 when no safe start exists (a restart would not help), 1 on any other failure."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logs.configure()
     try:
         run()
     except LoglakeError as error:
@@ -142,8 +142,8 @@ def lake_next(spark: SparkSession, topic: str) -> dict[int, int]:
 def _marker(spark: SparkSession) -> position.Marker | None:
     """The epoch marker of the newest snapshot that a stream wrote; None for a table without one."""
     jvm: Any = spark.sparkContext._jvm
-    table = jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, tables.FULL_NAME)
-    for snapshot in jvm.org.apache.iceberg.util.SnapshotUtil.currentAncestors(table):
+    ancestors = jvm.org.apache.iceberg.util.SnapshotUtil.currentAncestors(iceberg_table(spark))
+    for snapshot in java_iterator(ancestors):
         query_id = snapshot.summary().get("spark.sql.streaming.queryId")
         if query_id is not None:
             return position.Marker(query_id, int(snapshot.summary().get("spark.sql.streaming.epochId")))

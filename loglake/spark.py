@@ -1,14 +1,16 @@
 """How a job gets its Spark session: one function, fed by the settings; the same code on one machine and on a cluster."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyspark
 from pyspark.sql import SparkSession
 
 from loglake.errors import SettingsError
 from loglake.settings import LOOPBACK, PROJECT, export, settings
-from loglake.tables import CATALOG
+from loglake.tables import CATALOG, FULL_NAME
 
 _EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
 #: A Postgres that restarts (57P01 admin shutdown, 57P02 crash, 57P03 starting up) is worth another try.
@@ -85,3 +87,16 @@ def _jars() -> dict[str, str]:
     if settings().spark.master:
         return {"spark.jars": ",".join(str(jar) for jar in sorted(folder.glob("*.jar")))}
     return {"spark.driver.extraClassPath": f"{folder}/*", "spark.executor.extraClassPath": f"{folder}/*"}
+
+
+def iceberg_table(spark: SparkSession) -> Any:
+    """The bronze table as Iceberg's own Java object (org.apache.iceberg.Table)."""
+    jvm: Any = spark.sparkContext._jvm
+    return jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, FULL_NAME)
+
+
+def java_iterator(iterable: Any) -> Iterator[Any]:
+    """Walk a Java Iterable, which Py4J does not do for classes that are not collections."""
+    iterator = iterable.iterator()
+    while iterator.hasNext():
+        yield iterator.next()

@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 
 from loglake import tables
 from loglake.errors import SnapshotExpiredError
+from loglake.spark import iceberg_table, java_iterator
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Range:
 
 def plan(spark: SparkSession, start: int | None) -> Range | None:
     """What came after snapshot `start`; None when nothing did. SnapshotExpiredError when the history between is gone."""
-    table = _load(spark)
+    table = iceberg_table(spark)
     current = table.currentSnapshot()
     if current is None or current.snapshotId() == start:
         return None
@@ -42,11 +43,6 @@ def plan(spark: SparkSession, start: int | None) -> Range | None:
     files = _full_scan(table, end) if start is None else _append_scan(table, start, end)
     ids = {field.name(): field.fieldId() for field in table.schema().columns()}
     return Range(start, end, files, ids) if files else None
-
-
-def _load(spark: SparkSession) -> Any:
-    jvm: Any = spark.sparkContext._jvm
-    return jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, tables.FULL_NAME)
 
 
 def _full_scan(table: Any, end: int) -> tuple[DataFile, ...]:
@@ -67,7 +63,7 @@ def _files(scan: Any) -> tuple[DataFile, ...]:
     found: list[DataFile] = []
     tasks = scan.planFiles()
     try:
-        for task in tasks:
+        for task in java_iterator(tasks):
             if not task.deletes().isEmpty():
                 raise SnapshotExpiredError(
                     f"{tables.FULL_NAME} has row-level deletes, which the loader does not read: rewrite its data files first"

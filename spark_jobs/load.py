@@ -15,14 +15,14 @@ from datetime import UTC, datetime
 
 from pyspark.sql import SparkSession
 
-from loglake import clients
+from loglake import clients, logs
 from loglake.errors import LoglakeError
 from loglake.settings import settings
 from loglake.spark import session
 from spark_jobs import lake_range, merge
 from spark_jobs.copy_files import CopyTask, copy_files
 
-log = logging.getLogger("load")
+log = logging.getLogger("spark_jobs.load")
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Load what is new in the lake into Postgres, once.")
     parser.add_argument("--full", action="store_true", help="read the whole lake again; rows that are there count as duplicates")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logs.configure()
     config = settings()
     try:
         spark = session("loglake-load", config.load.cores, config.load.driver_memory, config.load.executor_memory)

@@ -8,8 +8,9 @@ import typer
 from rich.table import Table
 
 from loglake.cli.console import out
-from loglake.cli.main import app
 from loglake.errors import NotBalancedError
+
+app = typer.Typer()
 
 
 @app.command()

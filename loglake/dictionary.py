@@ -1,0 +1,56 @@
+"""The pages that are generated from the contract: `docs/event.schema.json` and `docs/data-dictionary.md`."""
+
+import json
+from pathlib import Path
+
+from loglake import events
+from loglake.columns import COLUMNS, LAKE_COLUMNS
+from loglake.decode import REASONS
+from loglake.settings import PROJECT
+from loglake.tables import FULL_NAME, spark_type
+
+_HEAD = """# Data dictionary
+
+Generated from `loglake/events.py` and `loglake/columns.py` by `loglake contract --write`; a test fails when it is out of date.
+The event as JSON Schema: [event.schema.json](event.schema.json).
+"""
+
+
+def pages() -> dict[Path, str]:
+    """The generated files and what they should hold."""
+    docs = PROJECT / "docs"
+    return {
+        docs / "event.schema.json": json.dumps(events.json_schema(), indent=2, ensure_ascii=False) + "\n",
+        docs / "data-dictionary.md": data_dictionary(),
+    }
+
+
+def data_dictionary() -> str:
+    return "\n".join([_HEAD, *_event_types(), *_lake_table(), *_reasons()])
+
+
+def _event_types() -> list[str]:
+    lines = ["## Event types", "", "| Type | Must carry, beyond the envelope |", "|---|---|"]
+    lines += [f"| {name} | {', '.join(f'`{path}`' for path in required) or 'nothing'} |" for name, required in events.REQUIRED.items()]
+    return [*lines, ""]
+
+
+def _lake_table() -> list[str]:
+    contract = {column.name for column in COLUMNS}
+    lines = [
+        f"## Columns of `{FULL_NAME}` and `raw.log_events`",
+        "",
+        "`reject_reason` and `payload` are in the lake and in `raw.rejected_events`; `raw.log_events` adds `load_id`, the load that brought the row.",
+        "",
+        "| Column | In the event | Lake type | Postgres type | What it is |",
+        "|---|---|---|---|---|",
+    ]
+    for column in LAKE_COLUMNS:
+        path = f"`{column.group + '.' if column.group else ''}{column.field}`" if column.name in contract else ""
+        lines.append(f"| {column.name} | {path} | {spark_type(column.arrow)} | {column.postgres} | {column.description} |")
+    return [*lines, ""]
+
+
+def _reasons() -> list[str]:
+    lines = ["## Why a record is rejected", "", "`reject_reason` is `code: detail`.", "", "| Code | Meaning |", "|---|---|"]
+    return [*lines, *(f"| {code} | {meaning} |" for code, meaning in REASONS.items()), ""]

@@ -1,0 +1,63 @@
+"""The books: each way in which they may not balance is named."""
+
+from dataclasses import replace
+
+import pytest
+from loglake.books import MARTS, Facts, Loaded, balance
+from loglake.lake import LakeCount, PartitionCount
+from loglake.topic import Bounds
+
+pytestmark = pytest.mark.unit
+
+LOADED = Loaded(loads=2, rows_read=100, rows_inserted=90, rows_duplicate=7, rows_rejected=3, rows_since_full=100, snapshot_to=5)
+FACTS = Facts(
+    kafka={0: Bounds(0, 60), 1: Bounds(0, 40)},
+    lake=LakeCount({0: PartitionCount(60, 0, 59, 0), 1: PartitionCount(40, 0, 39, 0)}, good=97, rejected=3),
+    lake_at_load=100,
+    loaded=LOADED,
+    raw_events=90,
+    raw_rejected=3,
+    marts={**dict.fromkeys(MARTS, 1), "fact_event": 90},
+    dbt_load_id=2,
+    last_load_id=2,
+)
+
+
+def test_books_that_balance():
+    books = balance(FACTS)
+    assert books.balanced
+    assert books.notes == []
+    assert books.as_dict()["balanced"] is True
+
+
+@pytest.mark.parametrize(
+    ("change", "finding"),
+    [
+        ({"lake": LakeCount({0: PartitionCount(59, 0, 59, 0), 1: PartitionCount(40, 0, 39, 0)}, 97, 3)}, "lake: 1 offsets of partition 0"),
+        ({"lake": LakeCount({0: PartitionCount(61, 0, 59, 1), 1: PartitionCount(40, 0, 39, 0)}, 97, 3)}, "more than once"),
+        ({"kafka": {0: Bounds(0, 50), 1: Bounds(0, 40)}}, "not the same topic"),
+        ({"loaded": replace(LOADED, rows_inserted=91), "raw_events": 91}, "load: 100 rows read are not"),
+        ({"loaded": replace(LOADED, rows_since_full=99)}, "load: 99 rows were read of 100"),
+        ({"raw_events": 89}, "raw: 89 events"),
+        ({"raw_rejected": 2}, "raw: 2 rejects"),
+        ({"lake": replace(FACTS.lake, good=96, rejected=4)}, "load: the lake holds 4 rejects"),
+        ({"marts": {**FACTS.marts, "fact_event": 89}}, "marts: fact_event"),
+    ],
+)
+def test_each_imbalance_is_found(change, finding):
+    books = balance(replace(FACTS, **change))
+    assert not books.balanced
+    assert finding in " ".join(books.findings)
+
+
+def test_work_that_waits_is_a_note_and_not_a_finding():
+    behind = replace(FACTS, kafka={0: Bounds(0, 70), 1: Bounds(0, 40)}, lake_at_load=90, loaded=replace(
+        LOADED, rows_read=90, rows_inserted=80, rows_since_full=90), raw_events=80, dbt_load_id=1)
+    books = balance(behind)
+    assert books.balanced, books.findings
+    assert [note.split()[0] for note in books.notes] == ["10", "10"]
+
+
+def test_the_first_finding_names_the_first_stage():
+    books = balance(replace(FACTS, raw_events=1, lake=LakeCount({0: PartitionCount(59, 0, 59, 0)}, 97, 3)))
+    assert books.findings[0].startswith("lake:")
