@@ -152,7 +152,7 @@ def _not_json(payload: bytes, error: Exception) -> Reject:
 def _inspect(payload: bytes) -> object:
     """The document, parsed slowly and completely; raises Reject for what a fast parser passes over."""
     try:
-        document = json.loads(payload, object_pairs_hook=_unique)
+        document = json.loads(payload, object_pairs_hook=_unique, parse_constant=_no_number)
         _check_text(document)
     except (ValueError, RecursionError) as error:
         raise Reject("not_json", str(error) or type(error).__name__) from error
@@ -165,6 +165,10 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         keys = [key for key, _ in pairs]
         raise Reject("duplicate_key", ", ".join(sorted({key for key in keys if keys.count(key) > 1})))
     return document
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")  # Python's parser takes NaN and Infinity, the standard does not
 
 
 def _check_text(value: object) -> None:
