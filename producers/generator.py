@@ -8,7 +8,6 @@ import heapq
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import count
 
 from loglake.events import SCHEMA_VERSIONS, Event
 from producers.ids import RANDOM_BITS, uuid7
@@ -17,7 +16,7 @@ from producers.shop import Shop
 from producers.shopper import Visit
 
 #: Events a visit has on average, and how long it takes: for choosing how many go on at once.
-EVENTS_PER_VISIT, VISIT_SECONDS = 11, 200
+EVENTS_PER_VISIT, VISIT_SECONDS = 10, 150
 _MOST_VISITS_AT_ONCE = 2_000
 _REPRICE_SHARE = 1 / 400
 _SENDING_SECONDS = 0.04
@@ -31,18 +30,18 @@ def visits_at_once(per_second: float, number: int | None) -> int:
     return max(3, min(round(natural), round(finishing), _MOST_VISITS_AT_ONCE))
 
 
-def shop_events(pools: Pools, seed: int, moments: Iterator[float], visits: int) -> Iterator[Event]:
-    """One event per moment (Unix seconds, ascending), of `visits` visits at once."""
+def shop_events(pools: Pools, seed: str, moments: Iterator[float], visits: int) -> Iterator[Event]:
+    """One event per moment (Unix seconds, ascending), of `visits` visits at once. Another seed gives other identifiers, too."""
     rng = random.Random(f"shop {seed}")  # noqa: S311 - no secret
-    shop, orders = Shop(pools), count(1)
+    shop = Shop(pools)
     latencies = _latencies(rng)
-    queue = [(rng.random() * VISIT_SECONDS, turn, _visit(shop, rng, orders)) for turn in range(visits)]
+    queue = [(rng.random() * VISIT_SECONDS, turn, Visit(shop, rng)) for turn in range(visits)]
     heapq.heapify(queue)
     for moment in moments:
         clock, turn, visit = queue[0]
         step = next(visit.steps, None)
         while step is None:
-            visit = _visit(shop, rng, orders)
+            visit = Visit(shop, rng)
             step = next(visit.steps, None)
         if rng.random() < _REPRICE_SHARE:
             shop.reprice(rng)
@@ -67,10 +66,6 @@ def shop_events(pools: Pools, seed: int, moments: Iterator[float], visits: int) 
             latency_ms=latencies[int(rng.random() * len(latencies))],
         )
         heapq.heapreplace(queue, (clock + step.wait, turn, visit))
-
-
-def _visit(shop: Shop, rng: random.Random, orders: "count[int]") -> Visit:
-    return Visit(shop, rng, f"{rng.getrandbits(96):024x}", orders)
 
 
 def _latencies(rng: random.Random) -> list[int]:

@@ -20,14 +20,14 @@ def daily(start: float, end: float, number: int, rng: random.Random) -> Iterator
 
     The k-th lies at a random place of the k-th of `number` equal shares of the period's traffic.
     """
-    total = _traffic(end) - _traffic(start)
-    moment = start
+    before, moment = _traffic(start), start
+    share = (_traffic(end) - before) / number
     for index in range(number):
-        goal = _traffic(start) + total * (index + rng.random()) / number
-        # Newton's method on a smooth, rising function, from the last moment: two steps are exact to microseconds for near goals.
-        for _ in range(3):
+        goal = before + share * (index + rng.random())
+        for _ in range(2):  # Newton's method from the moment before: it is near, and the function is almost straight
             moment -= (_traffic(moment) - goal) / _intensity(moment)
-        yield min(max(moment, start), end)
+        moment = min(max(moment, start), end)
+        yield moment
 
 
 def _intensity(moment: float) -> float:

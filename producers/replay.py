@@ -16,7 +16,7 @@ from loglake.settings import settings
 from producers.publisher import Stats
 from producers.record import Record
 from producers.replay_entries import BEGINNING, Entry, Identity, Position, Unmapped, entries
-from producers.replay_event import mapped_record, untouched_record
+from producers.replay_event import RecordMaker
 from producers.replay_lines import Line, read_lines
 from producers.replay_mapping import SourceMapping
 from producers.replay_report import Summary
@@ -63,7 +63,7 @@ def outcomes(
     content came before, and gives no outcome.
     """
     rows = rows_of(path, lines, mapping)
-    identity = Identity(mapping.source)
+    identity, maker = Identity(mapping.source), RecordMaker(mapping, max_bytes)
     for entry in entries(rows, mapping):
         if entry is None:
             yield None
@@ -73,15 +73,12 @@ def outcomes(
         else:
             bits = identity.bits(entry.content)
             if entry.rows[-1].number >= start.line:
-                yield _outcome(entry, mapping, bits, clock(), max_bytes)
+                yield _outcome(entry, maker, bits, clock())
 
 
-def _outcome(entry: Entry, mapping: SourceMapping, bits: int, now: datetime, max_bytes: int) -> Outcome:
+def _outcome(entry: Entry, maker: RecordMaker, bits: int, now: datetime) -> Outcome:
     try:
-        if entry.rule is None:
-            record = untouched_record(entry.rows[0].content, now, max_bytes)
-        else:
-            record = mapped_record(mapping, entry.rule, entry.rows, bits, now, max_bytes=max_bytes)
+        record = maker.mapped(entry.rule, entry.rows, bits, now) if entry.rule else maker.untouched(entry.content, now)
     except Reject as reject:
         problem, detail = reject.code, str(reject).partition(": ")[2]
     except BadLineError as error:

@@ -6,7 +6,7 @@ named in a template is empty, the whole template is null. `{@event_id}` and `{@d
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
 from typing import Annotated
 from urllib.parse import unquote_plus
@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 #: What a template may name besides the columns of its source.
 BUILT_IN = ("@event_id", "@day")
+_REMEMBERED_TEXTS = 4096
 _COLUMN = re.compile(r"\{([^{}]+)\}")
 
 
@@ -67,7 +68,7 @@ class Expression(StrictModel):
 
     template: Template = Field(alias="from")
     match: Pattern | None = None  # keep the first group of the first place it is found, else null
-    cases: dict[Pattern, Template] | None = None  # the text of the first pattern that is found, else null
+    cases: dict[Pattern, str] | None = None  # the text of the first pattern that is found, else null
     unquote: bool = False  # undo URL quoting
     absolute: bool = False  # drop a minus sign
     default: Template | None = None  # used when the value is null by now
@@ -76,27 +77,36 @@ class Expression(StrictModel):
     @cached_property
     def columns(self) -> frozenset[str]:
         """The columns it reads, built-in names left out."""
-        templates = (self.template, self.default or "", *(self.cases or {}).values())
-        return frozenset(column for text in templates for column in _pieces(text)[1::2] if column not in BUILT_IN)
+        return frozenset(column for text in (self.template, self.default or "") for column in _pieces(text)[1::2] if column not in BUILT_IN)
 
     def value(self, values: Mapping[str, str | None]) -> str | None:
         """What the expression makes of a row's values."""
         text = fill(self.template, values)
-        if text is not None:
-            text = self._shaped(text, values)
+        if text is not None and self._has_steps:
+            text = self._shaped(text)
         if text is None and self.default is not None:
             text = fill(self.default, values)
         if text is not None and self.hash:
             text = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).hexdigest()
         return text
 
-    def _shaped(self, text: str, values: Mapping[str, str | None]) -> str | None:
+    @cached_property
+    def _has_steps(self) -> bool:
+        return bool(self.match or self.cases or self.unquote or self.absolute)
+
+    @cached_property
+    def _shaped(self) -> Callable[[str], str | None]:
+        # A user agent, a category, a status come again and again.
+        return lru_cache(maxsize=_REMEMBERED_TEXTS)(self._shape)
+
+    def _shape(self, text: str) -> str | None:
         shaped: str | None = text
         if self.match is not None:
             found = re.search(self.match, text)
-            shaped = found[1] if found and found.re.groups else found[0] if found else None
+            shaped = found[1 if found.re.groups else 0] if found else None
         if shaped is not None and self.cases is not None:
-            shaped = next((fill(case, values) for pattern, case in self.cases.items() if re.search(pattern, text)), None)
+            subject = shaped
+            shaped = next((case for pattern, case in self.cases.items() if re.search(pattern, subject)), None)
         if shaped is not None and self.unquote:
             shaped = unquote_plus(shaped)
         if shaped is not None and self.absolute:

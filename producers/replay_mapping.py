@@ -72,6 +72,10 @@ class Item(StrictModel):
     quantity: Shaped
     unit_price: Shaped
 
+    @cached_property
+    def parts(self) -> tuple[Expression, Expression, Expression]:
+        return self.product_id, self.quantity, self.unit_price
+
 
 class Rule(StrictModel):
     """The rows whose columns match all of `when` (whole, null is empty) become an event of this type, or are left out."""

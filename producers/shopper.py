@@ -7,7 +7,6 @@ the shop's state is read at the moment of the step, so prices and stock are thos
 import random
 from collections.abc import Generator, Iterator
 from decimal import Decimal
-from itertools import count
 from typing import NamedTuple
 
 from loglake import events
@@ -50,17 +49,17 @@ class Step(NamedTuple):
 class Visit:
     """A session: who, with what, from where, and the steps to come. Its `user` is None until an anonymous visitor logs in."""
 
-    __slots__ = ("_adds", "_arrival", "_last_url", "_orders", "_rng", "_shop", "_user", "device", "geo", "session_id", "steps", "user")
+    __slots__ = ("_adds", "_arrival", "_last_url", "_rng", "_shop", "_user", "device", "geo", "session_id", "steps", "user")
 
-    def __init__(self, shop: Shop, rng: random.Random, session_id: str, orders: "count[int]") -> None:
-        self._shop, self._rng, self._orders = shop, rng, orders
+    def __init__(self, shop: Shop, rng: random.Random) -> None:
+        self._shop, self._rng = shop, rng
         self._user = shop.visitor(rng)
         if rng.random() < MOVES:
             shop.move(self._user, rng)
         self._arrival = ARRIVALS[_ARRIVAL.draw(rng)]
         self._adds = ADDS_WHEN_BUYING if rng.random() < WANTS_TO_BUY else ADDS_WHEN_BROWSING
         self._last_url: str | None = None
-        self.session_id = session_id
+        self.session_id = f"{rng.getrandbits(96):024x}"
         self.user: events.User | None = None
         self.device = shop.devices[shop.home(self._user).client]
         self.geo = shop.geo(self._user, rng)
@@ -131,7 +130,7 @@ class Visit:
         items = tuple(events.OrderItem(str(self._shop.products[index].product_id), *line) for index, line in cart.items())
         amount = sum((item.quantity * item.unit_price for item in items), Decimal(0))
         method = _PAYMENT_NAMES[_PAYMENT.draw(rng)]
-        order = events.Order(f"o{next(self._orders):09d}", "requested", method, CURRENCY, items, amount)
+        order = events.Order(f"o{rng.getrandbits(64):016x}", "requested", method, CURRENCY, items, amount)
         page = self._page(f"{HOME}checkout")
         yield Step("order_request", "checkout", 0.5 + rng.random(), page, order=order)
         while rng.random() < PAYMENT_FAILS:
