@@ -31,6 +31,7 @@ Locales = Annotated[
 
 @app.command()
 def generate(
+    *,
     count: Annotated[
         int | None, typer.Option(help="Events to send; resent records come on top.", show_default="10000 when no rate is given")
     ] = None,
