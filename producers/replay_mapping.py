@@ -162,9 +162,9 @@ class SourceMapping(StrictModel):
 
 def _check_encoding(name: str) -> None:
     try:
-        b"".decode(name)
-    except LookupError as error:
-        raise ValueError(f"encoding: {name!r} is no text encoding Python knows") from error
+        b"a".decode(name)
+    except (LookupError, UnicodeDecodeError) as error:
+        raise ValueError(f"encoding: {name!r} is no encoding of text whose line ends are single bytes") from error
 
 
 def load_mapping(path: Path) -> SourceMapping:
