@@ -17,7 +17,6 @@ Runs that were missed are not made up for: the next one takes everything that is
 from datetime import timedelta
 from pathlib import Path
 
-import pendulum
 from airflow.sdk import CronTriggerTimetable, dag, task, task_group
 from cosmos.config import ProfileConfig
 from cosmos.constants import InvocationMode
@@ -52,9 +51,9 @@ DBT = {
     dag_id=orchestrate.DAG_ID,
     description="Lake to star schema: check, validate, load, snapshot, build",
     doc_md=__doc__,
-    # On a fresh stack there is nothing to make up for: wait for the next tick, so that `loglake demo` need not wait for a run.
+    # Without a start date and with this option the first run is at the next tick: a fresh stack has nothing to make up for,
+    # and `loglake demo` need not wait for a run that finds nothing.
     schedule=CronTriggerTimetable(settings().airflow.schedule, timezone="UTC", run_immediately=False),
-    start_date=pendulum.datetime(2025, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
     is_paused_upon_creation=False,

@@ -7,12 +7,16 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from loglake.errors import ServiceError
 from loglake.settings import LOOPBACK, settings
 
 DAG_ID = "loglake_batch"
-_TIMEOUT_SECONDS = 10.0
+_TIMEOUT_SECONDS = 30.0
+#: A busy machine, or an API server that is being restarted, must not end the following of a run.
+_RETRIES = Retry(total=8, backoff_factor=0.5, allowed_methods={"GET"})
 _POLL_SECONDS = 0.5
 #: How long a DAG may take to appear after Airflow's first start.
 _LISTED_WITHIN_SECONDS = 120.0
@@ -41,6 +45,7 @@ class Airflow:
         login = {"username": config.user, "password": config.password.get_secret_value()}
         token = self._call("POST", "/auth/token", json=login)["access_token"]
         self._session.headers["Authorization"] = f"Bearer {token}"
+        self._session.mount("http://", HTTPAdapter(max_retries=_RETRIES))
 
     def trigger(self) -> str:
         """Start a run of the batch DAG, once Airflow has read its file; the run's id."""
