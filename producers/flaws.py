@@ -74,7 +74,7 @@ def _delayed(event: Event, flaws: Flaws) -> Event:
     least = min(_LATE_AT_LEAST_DAYS, flaws.late_days / 2)
     days = least + (flaws.late_days - least) * (int(event.session_id[8:16], 16) / 0xFFFF_FFFF) ** 2
     moment = event.event_ts - timedelta(days=days)
-    return structs.replace(event, event_ts=moment, event_id=ids.moved(event.event_id, int(moment.timestamp() * 1000)))
+    return structs.replace(event, event_ts=moment, event_id=ids.moved(event.event_id, ids.milliseconds(moment)))
 
 
 def _resent(event: Event, now: Event) -> Record:

@@ -142,6 +142,7 @@ def generate(
     `progress` is called now and then with the number of records handled so far. An existing ledger is
     continued. ServiceError when Kafka does not answer, BadInputError for a plan or a ledger that cannot be used.
     """
+    schedule(plan, time.time())  # refuses a plan that cannot be before anything is made
     stop = stop or threading.Event()
     pool = pools.load(settings().runtime.runtime_dir / "pools", plan.pools)
     if ledger is None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from loglake.events import SCHEMA_VERSIONS, Event
-from producers.ids import RANDOM_BITS, uuid7
+from producers.ids import RANDOM_BITS, milliseconds, uuid7
 from producers.pools import Pools
 from producers.shop import Shop
 from producers.shopper import Visit
@@ -45,11 +45,12 @@ def shop_events(pools: Pools, seed: str, moments: Iterator[float], visits: int) 
             step = next(visit.steps, None)
         if rng.random() < _REPRICE_SHARE:
             shop.reprice(rng)
+        event_ts = datetime.fromtimestamp(moment, UTC)
         yield Event(
-            event_id=uuid7(int(moment * 1000), rng.getrandbits(RANDOM_BITS)),
+            event_id=uuid7(milliseconds(event_ts), rng.getrandbits(RANDOM_BITS)),
             schema_version=_VERSION,
             event_type=step.event_type,
-            event_ts=datetime.fromtimestamp(moment, UTC),
+            event_ts=event_ts,
             sent_at=datetime.fromtimestamp(moment + _SENDING_SECONDS * rng.random(), UTC),
             service=step.service,
             level=step.level,

@@ -1,7 +1,16 @@
 """UUIDv7 (RFC 9562): 48 bits of milliseconds, then 74 bits that the caller draws or derives."""
 
+from datetime import UTC, datetime, timedelta
+
 RANDOM_BITS = 74
 _LOW_BITS = 62
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def milliseconds(moment: datetime) -> int:
+    """Whole Unix milliseconds of an aware time, rounded down, as a UUIDv7 counts them."""
+    return (moment - _EPOCH) // _MILLISECOND
 
 
 def uuid7(milliseconds: int, bits: int) -> str:

@@ -83,7 +83,7 @@ _WEIGHTS = [_TOO_LARGE_WEIGHT if code == "too_large" else 1 for code in CODES]
 def malformed(event: Event, rng: random.Random, max_payload_bytes: int) -> Record:
     """A record of a code drawn by `rng`, in place of the event; `max_payload_bytes` is the size from which on a value is rejected."""
     code = rng.choices(CODES, _WEIGHTS)[0]
-    return Record(event.session_id.encode(), _value(code, event, rng, max_payload_bytes), f"{MALFORMED}{code}")
+    return Record(event.session_id.encode(), spoiled(code, event, rng, max_payload_bytes), f"{MALFORMED}{code}")
 
 
 def unknown_version(event: Event) -> Record:
@@ -92,7 +92,8 @@ def unknown_version(event: Event) -> Record:
     return Record(event.session_id.encode(), value, UNKNOWN_VERSION)
 
 
-def _value(code: str, event: Event, rng: random.Random, max_payload_bytes: int) -> bytes | None:
+def spoiled(code: str, event: Event, rng: random.Random, max_payload_bytes: int) -> bytes | None:
+    """The value of a record that is rejected with one of CODES, made out of a good event."""
     if code == "null_value":
         return None
     payload = events.encode(event)

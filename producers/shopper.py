@@ -18,7 +18,7 @@ Cart = dict[int, tuple[int, Decimal]]
 CURRENCY = "USD"
 HOME = "https://shop.example/"
 #: Shares of visits, or of the step before.
-ANONYMOUS, LOGS_IN, WRONG_PASSWORD, SEARCHES_AGAIN = 0.12, 0.75, 0.03, 0.45
+LANDS_AT_HOME, ANONYMOUS, LOGS_IN, WRONG_PASSWORD, SEARCHES_AGAIN = 0.4, 0.12, 0.75, 0.03, 0.45
 VIEWS_ANOTHER, WANTS_TO_BUY, REMOVES, STEP_FAILS = 0.62, 0.22, 0.15, 0.008
 ADDS_WHEN_BUYING, ADDS_WHEN_BROWSING = 0.28, 0.012
 CHECKS_OUT, PAYMENT_FAILS, TRIES_AGAIN, REFUNDED, LOGS_OUT, MOVES = 0.4, 0.07, 0.7, 0.06, 0.45, 0.004
@@ -68,6 +68,8 @@ class Visit:
     def _steps(self) -> Iterator[Step]:
         """The whole visit."""
         rng = self._rng
+        if rng.random() < LANDS_AT_HOME:
+            yield Step("page_view", "web", self._think(), self._page(HOME))
         if rng.random() >= ANONYMOUS:
             if rng.random() < LOGS_IN:
                 yield from self._log_in()
