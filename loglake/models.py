@@ -6,7 +6,7 @@ dbt's target and log folders lie in the runtime folder; the connection reaches i
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ from loglake.settings import PROJECT, child_environment, settings
 
 DBT_PROJECT = PROJECT / "dbt"
 #: Every data test over all history, and the unit tests (dbt/selectors.yml); a plain build tests what is new.
-FULL_TESTS = ("test", "--selector", "full_tests")
+FULL_TESTS = ["test", "--selector", "full_tests"]
+OnLine = Callable[[str], object]
 _FAILED = frozenset({"error", "fail", "runtime error", "partial success"})
-_ON_LINE: Callable[[str], None] = lambda line: None  # noqa: E731
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,10 @@ class ModelRun:
         return tuple(node for node in self.nodes if node.kind in kinds)
 
 
+def _silent(line: str) -> None:
+    """Where dbt's lines go when nobody asked for them; they are in its log file all the same."""
+
+
 def target_dir() -> Path:
     """Where dbt keeps what it compiles and its run_results.json."""
     return settings().runtime.data_dir / "dbt"
@@ -69,22 +73,22 @@ def dbt_environment(database: str | None = None) -> dict[str, str]:
     }
 
 
-def snapshot(on_line: Callable[[str], None] = _ON_LINE) -> ModelRun:
+def snapshot(on_line: OnLine = _silent) -> ModelRun:
     """Bring the snapshots up to date with the loads they have not seen."""
     return run_dbt(["snapshot"], on_line=on_line)
 
 
-def build(on_line: Callable[[str], None] = _ON_LINE) -> ModelRun:
+def build(on_line: OnLine = _silent) -> ModelRun:
     """Bring snapshots, staging and marts up to date and test what is new."""
     return run_dbt(["build"], on_line=on_line)
 
 
-def full_tests(on_line: Callable[[str], None] = _ON_LINE) -> ModelRun:
+def full_tests(on_line: OnLine = _silent) -> ModelRun:
     """Run every data test over all history, and dbt's unit tests."""
-    return run_dbt(list(FULL_TESTS), on_line=on_line)
+    return run_dbt(FULL_TESTS, on_line=on_line)
 
 
-def run_dbt(args: list[str], *, database: str | None = None, on_line: Callable[[str], None] = _ON_LINE) -> ModelRun:
+def run_dbt(args: list[str], *, database: str | None = None, on_line: OnLine = _silent) -> ModelRun:
     """Run `dbt ARGS` and return its results; `on_line` gets each line it prints.
 
     Raises ServiceError with the first failing node's message, or with dbt's own when it did not get as far as running nodes.
@@ -93,7 +97,7 @@ def run_dbt(args: list[str], *, database: str | None = None, on_line: Callable[[
     results.parent.mkdir(parents=True, exist_ok=True)
     results.unlink(missing_ok=True)
     lines: list[str] = []
-    code = _stream(args, child_environment(**dbt_environment(database)), lambda line: (lines.append(line), on_line(line)))
+    code = _stream(args, child_environment(**dbt_environment(database)), lines, on_line)
     run = read_results(json.loads(results.read_text())) if results.exists() else ModelRun((), 0.0)
     failed = [node for node in run.nodes if node.failed]
     if failed:
@@ -125,19 +129,14 @@ def _node(result: dict[str, Any]) -> NodeResult:
     )
 
 
-def _stream(args: list[str], environment: dict[str, str], on_line: Callable[[str], object]) -> int:
-    """Run dbt, hand over its lines as they come, and return its exit code."""
+def _stream(args: list[str], environment: dict[str, str], lines: list[str], on_line: OnLine) -> int:
+    """Run dbt, keep and hand over its lines as they come, and return its exit code."""
     command = [str(Path(sys.executable).with_name("dbt")), "--no-use-colors", *args]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        for line in _lines(process):
-            on_line(line)
+        for line in process.stdout or ():
+            lines.append(line.rstrip("\n"))
+            on_line(lines[-1])
     return process.returncode
-
-
-def _lines(process: "subprocess.Popen[str]") -> Iterator[str]:
-    assert process.stdout is not None  # noqa: S101 - opened with PIPE
-    for line in process.stdout:
-        yield line.rstrip("\n")
 
 
 def _complaint(lines: list[str]) -> str:

@@ -20,4 +20,6 @@ where
             and told.order_status = lines.status
             and told.quantity = lines.quantity
             and told.quantity * told.unit_price = lines.amount
+        -- keeps it one index probe per line, never a scan of the history
+        offset 0
     )

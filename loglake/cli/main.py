@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from loglake.cli import batch, contract, generate, replay, stack
+from loglake.cli import batch, contract, demo, generate, model, replay, stack
 from loglake.cli.console import fail
 from loglake.errors import LoglakeError
 
@@ -19,11 +19,13 @@ def about() -> None:
     """
 
 
+app.add_typer(demo.app)
 app.add_typer(stack.app)
 app.add_typer(generate.app)
 app.add_typer(replay.app)
 app.add_typer(batch.app)
 app.add_typer(contract.app)
+app.add_typer(model.app)
 
 
 def run() -> None:

@@ -7,14 +7,31 @@
 with mentions as (
 
     select
-        product_id, product_name, category, subcategory, brand, description, price, stock, rating,
-        event_type, is_description, event_ts, event_id, load_id
+        product_id,
+        product_name,
+        category,
+        subcategory,
+        brand,
+        description,
+        price,
+        stock,
+        rating,
+        event_type,
+        is_description,
+        event_ts,
+        event_id,
+        load_id
     from {{ ref('stg_products') }}
     where {{ is_new() }}
     union all
     select
-        product_id, {{ nulls(8) }},
-        event_type, false, event_ts, event_id, load_id
+        product_id,
+        {{ nulls(8) }},
+        event_type,
+        false,
+        event_ts,
+        event_id,
+        load_id
     from {{ ref('stg_orders') }}
     where {{ is_new() }}
 

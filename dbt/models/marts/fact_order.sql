@@ -24,7 +24,7 @@ with order_lines as (
 
         select history.* from touched
         cross join lateral (
-            select * from {{ ref('stg_orders') }} as lines
+            select lines.* from {{ ref('stg_orders') }} as lines
             where lines.order_id = touched.order_id and lines.load_id <= {{ horizon() }}
             offset 0
         ) as history
