@@ -6,7 +6,11 @@ import pytest
 import yaml
 
 from loglake.errors import BadInputError
+from loglake.settings import PROJECT
+from producers.replay import Mapped, outcomes
+from producers.replay_entries import Unmapped
 from producers.replay_expression import Expression
+from producers.replay_lines import read_lines
 from producers.replay_mapping import built_in_mappings, load_mapping, named_mapping
 
 pytestmark = pytest.mark.unit
@@ -92,6 +96,26 @@ def test_a_mapping_is_named_by_its_source_or_its_file(tmp_path: Path) -> None:
     assert named_mapping(str(written(tmp_path))).source == "mine"
     with pytest.raises(BadInputError, match="neither a file nor built in: access_log, loglake, rees46, uci_online_retail"):
         named_mapping("nothing")
+
+
+def test_the_example_of_the_guide_works(tmp_path: Path) -> None:
+    guide = (PROJECT / "docs" / "replay.md").read_text()
+    mapping = tmp_path / "my.yaml"
+    mapping.write_text(guide.split("```yaml\n")[1].split("```")[0])
+    file = tmp_path / "my.csv"
+    file.write_text(
+        "at,what,sku,price,who\n01.07.2024 13:00,look,a,1.50,bob\n01.07.2024 13:00,test1,a,1.50,\n01.07.2024 13:01,buy,a,1.50,\n"
+    )
+    view, skipped, order = outcomes(file, read_lines(file), load_mapping(mapping))
+    assert isinstance(view, Mapped)
+    assert view.record.event is not None
+    assert (view.record.event.session_id, view.record.event.event_ts.isoformat()) == ("bob", "2024-07-01T11:00:00+00:00")
+    assert isinstance(skipped, Unmapped)
+    assert skipped.reason == "skipped: a test"
+    assert isinstance(order, Mapped)
+    assert order.record.event is not None
+    assert order.record.event.order is not None
+    assert order.record.event.order.order_id == f"my-{order.record.event.event_id}"
 
 
 def test_the_built_in_mappings_are_those_the_guide_names() -> None:

@@ -28,7 +28,7 @@ class Killed(BaseException):
 class Broker:
     """A sink that acknowledges on flush, then runs `then`; with `dies_at`, the process dies when that record is sent."""
 
-    def __init__(self, then: Callable[[], None] = lambda: None, dies_at: int = -1, loses: bool = False) -> None:
+    def __init__(self, then: Callable[[], object] = lambda: None, dies_at: int = -1, loses: bool = False) -> None:
         self.users: list[str] = []
         self.ids: list[str] = []
         self.flushes = 0

@@ -50,10 +50,11 @@ def orders(events: Iterable[Event], event_type: str) -> Iterator[tuple[Event, De
 def test_rees46_facts() -> None:
     path = real_data("rees46", "2019-Oct-01.csv")
     events, unmapped = replayed([path])
-    prices: Counter[str] = Counter()
+    prices = dict.fromkeys(("product_view", "add_to_cart", "order_complete_response"), Decimal(0))
     for event in events:
         assert event.product is not None
-        prices[event.event_type] += event.product.price  # type: ignore[assignment]
+        assert event.product.price is not None
+        prices[event.event_type] += event.product.price
     assert Counter(event.event_type for event in events) == {"product_view": 17_055, "add_to_cart": 165, "order_complete_response": 214}
     assert prices == {
         "product_view": Decimal("4973502.98"),
@@ -152,7 +153,7 @@ def test_naughty_strings_survive_ndjson(tmp_path: Path) -> None:
     times = {"event_ts": "2025-01-01T00:00:00Z", "sent_at": "2025-01-01T00:00:00Z"}
     lines = [
         json.dumps(
-            {"event_id": f"0194205a-0000-7000-8000-{number:012x}", **base, **times, "search": {"query": naughty}},
+            {"event_id": _id(number), **base, **times, "search": {"query": naughty}},
             ensure_ascii=bool(number % 2),
         )
         for number, naughty in enumerate(naughty_strings())
@@ -162,3 +163,7 @@ def test_naughty_strings_survive_ndjson(tmp_path: Path) -> None:
     queries = [event.search.query for event in good(found) if event.search]
     assert queries == [naughty for naughty in naughty_strings() if naughty]
     assert [outcome.reason for outcome in found if isinstance(outcome, Unmapped)] == ["missing_field"] * naughty_strings().count("")
+
+
+def _id(number: int) -> str:
+    return f"0194205a-0000-7000-8000-{number:012x}"
