@@ -4,6 +4,8 @@ import logging
 import re
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +18,7 @@ from loglake.errors import BadInputError
 from loglake.settings import settings
 
 if TYPE_CHECKING:
+    from producers.generate import Plan, Summary
     from producers.pools import Recipe
 
 app = typer.Typer()
@@ -60,8 +63,7 @@ def generate(
     `loglake generate --rate 200` goes on in real time until Ctrl-C or SIGTERM. Exit code 1 when a record was not acknowledged.
     """
     from producers.flaws import Flaws
-    from producers.generate import DEFAULT_COUNT, Plan
-    from producers.generate import generate as run_plan
+    from producers.generate import Plan
 
     plan = Plan(
         count=count,
@@ -72,16 +74,24 @@ def generate(
         flaws=Flaws(late, late_days, resent, malformed, unknown_version),
         pools=_recipe(users, products, locale),
     )
-    # Every failure comes back through the publisher: the client's own log lines would only repeat it.
-    logging.getLogger("kafka").addHandler(logging.NullHandler())
-    total = count or (DEFAULT_COUNT if rate is None and duration is None else None)
-    columns = (SpinnerColumn(), TextColumn("generate"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task("generate", total=total)
-        summary = run_plan(plan, topic=topic, ledger=ledger, stop=_stop_on_signal(), progress=lambda done: bar.update(task, completed=done))
+    summary = run_plan(plan, topic=topic, ledger=ledger)
     out.print(str(summary))
     if not summary.stats.complete:
         raise typer.Exit(1)
+
+
+def run_plan(plan: "Plan", topic: str | None = None, ledger: Path | None = None) -> "Summary":
+    """Generate with a progress bar; SIGTERM and SIGINT stop it in order meanwhile."""
+    from producers.generate import DEFAULT_COUNT
+    from producers.generate import generate as publish
+
+    # Every failure comes back through the publisher: the client's own log lines would only repeat it.
+    logging.getLogger("kafka").addHandler(logging.NullHandler())
+    total = plan.count or (DEFAULT_COUNT if plan.rate is None and plan.duration is None else None)
+    columns = (SpinnerColumn(), TextColumn("generate"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as bar, _stop_on_signal() as stop:
+        task = bar.add_task("generate", total=total)
+        return publish(plan, topic=topic, ledger=ledger, stop=stop, progress=lambda done: bar.update(task, completed=done))
 
 
 @app.command()
@@ -101,12 +111,16 @@ def _recipe(users: int | None, products: int | None, locales: list[str] | None) 
     return Recipe(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
 
 
-def _stop_on_signal() -> threading.Event:
+@contextmanager
+def _stop_on_signal() -> Iterator[threading.Event]:
     """An event that SIGTERM and SIGINT set, so that what was sent is still acknowledged and told."""
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _duration(text: str | None) -> timedelta | None:
