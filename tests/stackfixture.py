@@ -1,0 +1,124 @@
+"""An embedded stack of the tests' own: free ports, a temporary runtime folder, the jars of the developer's."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from loglake.settings import settings
+from stack import checks
+from stack.config import MARK
+from stack.daemon import Daemon
+from stack.services import services
+
+CORE = ("postgres", "kafka", "namenode", "datanode", "spark-master", "spark-worker")
+LAKE_STREAM = ("lake-stream",)
+AIRFLOW = ("airflow-api", "airflow-scheduler", "airflow-dag-processor")
+#: Ports that no service of the stack declares as its own, but that two stacks must not share.
+_OTHER_PORTS = ("LOGLAKE_STREAM_UI_PORT", "LOGLAKE_AIRFLOW_SCHEDULER_HEALTH_PORT")
+#: Below the range the kernel gives to outgoing connections, so that a port stays free while its server restarts.
+_PORT_RANGE = range(15_000, 32_000)
+_POLL_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class EmbeddedStack:
+    """A stack as a user has it: everything goes through the command line."""
+
+    runtime: Path
+    environment: Mapping[str, str]
+
+    def cli(self, *arguments: str, timeout: float = 600, **extra: str) -> subprocess.CompletedProcess[str]:
+        """Run `loglake ARGUMENTS` on this stack to its end."""
+        command = [str(Path(sys.executable).with_name("loglake")), *arguments]
+        environment = {**os.environ, **self.environment, **extra}
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL
+        )
+
+    def start(self, names: Iterable[str]) -> None:
+        """Start services and wait for their health gates; what runs is kept."""
+        done = self.cli("up", "--only", ",".join(names))
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{self.all_logs()}"
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """What `loglake status --json` says, by service."""
+        return {row["service"]: row for row in json.loads(self.cli("status", "--json").stdout)}
+
+    def pid(self, name: str) -> int:
+        """The process id of a running service."""
+        return Daemon(self.runtime).process(name).pid
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> int:
+        """Send a signal (kill -9 by default) to a service's process, and return the pid it had."""
+        pid = self.pid(name)
+        os.kill(pid, number)
+        return pid
+
+    def stop(self, name: str) -> None:
+        """Stop one service in order; `start` brings it back."""
+        Daemon(self.runtime).stop_process(name)
+
+    def wait_healthy(self, name: str, *, not_pid: int = 0, seconds: float = 180) -> dict[str, Any]:
+        """Wait until a service is running with another pid than `not_pid`, and its health gate is content."""
+        deadline = time.monotonic() + seconds
+        while True:
+            row = self.rows()[name]
+            if row["state"] == "running" and row["pid"] != not_pid:
+                return row
+            assert time.monotonic() < deadline, f"{name} is not healthy after {seconds} s: {row}\n{self.log(name)}"
+            time.sleep(_POLL_SECONDS)
+
+    def log(self, name: str) -> str:
+        """The end of a service's log."""
+        path = self.runtime / "logs" / f"{name}.log"
+        return "\n".join(path.read_text(errors="replace").splitlines()[-40:]) if path.exists() else "(no log)"
+
+    def all_logs(self) -> str:
+        """The end of every log, for a failed assertion."""
+        names = sorted(path.stem for path in (self.runtime / "logs").glob("*.log"))
+        return "\n".join(f"--- {name}\n{self.log(name)}" for name in names)
+
+    def family(self) -> list[psutil.Process]:
+        """Every process that belongs to this stack."""
+        return Daemon(self.runtime).family()
+
+
+def free_ports() -> dict[str, str]:
+    """A free port for each setting that names one."""
+    names = [port.setting for service in services() for port in service.ports] + list(_OTHER_PORTS)
+    candidates = (port for port in random.sample(_PORT_RANGE, 500) if checks.free(port))
+    return {name: str(port) for name, port in zip(names, candidates, strict=False)}
+
+
+def stack_environment(runtime: Path) -> dict[str, str]:
+    """The settings that set a test's stack apart from any other on the machine."""
+    return {
+        **free_ports(),
+        "LOGLAKE_RUNTIME_DIR": str(runtime),
+        "LOGLAKE_JARS_DIR": str(settings().runtime.jars_dir),
+        "LOGLAKE_STREAM_TRIGGER_SECONDS": "2",
+    }
+
+
+@contextmanager
+def embedded_stack(runtime: Path) -> Iterator[EmbeddedStack]:
+    """A stack with nothing started yet; at the end all of it is stopped, and no process may be left."""
+    stack = EmbeddedStack(runtime, stack_environment(runtime))
+    assert MARK not in os.environ, "the tests run inside a stack and would be taken for a part of it"
+    try:
+        yield stack
+    finally:
+        stopped = stack.cli("down")
+        assert stopped.returncode == 0, stopped.stderr
+        assert stack.family() == []
