@@ -126,5 +126,5 @@ def first_error(content: list[dict[str, Any]]) -> str:
     for message in content:
         if message.get("level") in ("error", "critical"):
             details = message.get("error_detail") or []
-            return str(details[0]["exc_value"] if details else message["event"])
+            return " ".join(str(details[0]["exc_value"] if details else message["event"]).split())
     return "its log names no error"

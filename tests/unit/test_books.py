@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from loglake.books import MARTS, Facts, Loaded, balance
 from loglake.lake import LakeCount, PartitionCount
 from loglake.topic import Bounds

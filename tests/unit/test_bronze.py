@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
+
 from consumers.bronze import to_bronze
 from loglake import events
 from loglake.columns import LAKE_SCHEMA
-
 from tests.sample import NOW, event, order
 
 pytestmark = pytest.mark.unit

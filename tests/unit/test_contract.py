@@ -6,9 +6,9 @@ import re
 import jsonschema
 import msgspec
 import pytest
+
 from loglake import columns, dictionary, events, tables, warehouse
 from loglake.settings import LakeSettings
-
 from tests.sample import event
 
 pytestmark = pytest.mark.unit

@@ -4,9 +4,9 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+
 from loglake import decode, events
 from loglake.events import Product
-
 from tests.sample import NOW, event, order
 
 pytestmark = pytest.mark.unit

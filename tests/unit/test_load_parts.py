@@ -6,11 +6,11 @@ from decimal import Decimal
 import orjson
 import pyarrow as pa
 import pytest
+
 from loglake.columns import ITEM
 from spark_jobs.copy_files import as_json, project
 from spark_jobs.lake_range import DataFile, balance
 from spark_jobs.merge import month_bounds, partition_name
-
 from tests.sample import event_id
 
 pytestmark = pytest.mark.unit

@@ -1,6 +1,7 @@
 """Where the lake stream starts."""
 
 import pytest
+
 from consumers.position import Checkpoint, Marker, is_continued_by, starting_offsets
 from loglake.errors import StreamPositionError
 from loglake.topic import Bounds

@@ -1,0 +1,90 @@
+"""Driving the whole pipeline in tests, as a user does: through the command line, waiting for conditions."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from loglake import clients
+from producers import ledger
+from tests.stackfixture import EmbeddedStack
+
+_POLL_SECONDS = 0.3
+
+
+def wait_for(what: str, condition: Callable[[], Any], seconds: float = 180) -> Any:
+    """The first true answer of `condition`; fails with `what` when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited {seconds} s for: {what}"
+        time.sleep(_POLL_SECONDS)
+    return found
+
+
+def query(statement: str, *parameters: object, role: str = "monitor") -> list[tuple[Any, ...]]:
+    """Rows from the warehouse of the stack under test."""
+    with clients.postgres(role) as connection:
+        return connection.execute(statement, parameters).fetchall()  # type: ignore[call-overload]
+
+
+def scalar(statement: str, *parameters: object) -> Any:
+    return query(statement, *parameters)[0][0]
+
+
+def run(stack: EmbeddedStack, *arguments: str) -> str:
+    """A command that must succeed; its standard output."""
+    done = stack.cli(*arguments)
+    assert done.returncode == 0, f"loglake {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def popen(stack: EmbeddedStack, *arguments: str) -> "subprocess.Popen[str]":
+    """A command started in the background."""
+    command = [str(Path(sys.executable).with_name("loglake")), *arguments]
+    return subprocess.Popen(command, env=dict(stack.environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def books(stack: EmbeddedStack) -> dict[str, Any]:
+    """The books, whether they balance or not."""
+    done = stack.cli("reconcile", "--json")
+    assert done.returncode in (0, 1), done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert (done.returncode == 0) is found["balanced"]
+    return found
+
+
+def in_lake(found: dict[str, Any]) -> int:
+    return int(found["lake"]["good"] + found["lake"]["rejected"])
+
+
+def wait_in_lake(stack: EmbeddedStack, seconds: float = 240) -> dict[str, Any]:
+    """Wait until the lake holds every record of the topic; the books then."""
+
+    def complete() -> dict[str, Any] | None:
+        found = books(stack)
+        return found if in_lake(found) == sum(bounds["end"] for bounds in found["kafka"].values()) else None
+
+    result: dict[str, Any] = wait_for("the lake to hold every record of the topic", complete, seconds)
+    return result
+
+
+def load(stack: EmbeddedStack) -> dict[str, Any]:
+    """One load; its result."""
+    result: dict[str, Any] = json.loads(run(stack, "load", "--json").splitlines()[-1])
+    return result
+
+
+def generate(stack: EmbeddedStack, path: Path, *options: str) -> ledger.Truth:
+    """Send generated events; what the ledger says must come out."""
+    run(stack, "generate", "--ledger", str(path), *options)
+    return ledger.truth(ledger.read(path))
+
+
+def exactly_once(found: dict[str, Any]) -> None:
+    """Promise 1: each offset of each partition is in the lake once."""
+    for number, bounds in found["kafka"].items():
+        held = found["lake"]["partitions"][number]
+        assert (held["first"], held["last"], held["rows"], held["repeated"]) == (0, bounds["end"] - 1, bounds["end"], 0), number
