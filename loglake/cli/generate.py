@@ -89,7 +89,7 @@ def run_plan(plan: "Plan", topic: str | None = None, ledger: Path | None = None)
     logging.getLogger("kafka").addHandler(logging.NullHandler())
     total = plan.count or (DEFAULT_COUNT if plan.rate is None and plan.duration is None else None)
     columns = (SpinnerColumn(), TextColumn("generate"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as bar, _stop_on_signal() as stop:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar, _stop_on_signal() as stop:
         task = bar.add_task("generate", total=total)
         return publish(plan, topic=topic, ledger=ledger, stop=stop, progress=lambda done: bar.update(task, completed=done))
 
