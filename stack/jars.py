@@ -22,8 +22,8 @@ LOCK = HERE / "jars.sha256"
 CONFS = ("kafka", "hadoop", "hadoop-web", "spark")
 PATTERN = "[conf]/[artifact]-[revision](-[classifier]).[ext]"
 STAMP = ".fetched"
-#: Called with the number of jars fetched so far, how many there will be, and the line Ivy just printed.
-Progress = Callable[[int, int, str], None]
+#: Called with the share done so far (0 to 1; finding each jar is half, fetching it the other) and the line Ivy just printed.
+Progress = Callable[[float, str], None]
 
 
 def parse_lock(text: str) -> dict[str, str]:
@@ -98,22 +98,19 @@ def _resolve(folder: Path, total: int, progress: Progress) -> Path:
     draft = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    ivy = [
-        str(java()),
-        f"-Dloglake.ivy.cache={_cache(folder)}",
-        "-cp",
-        str(wheels.folder("pyspark") / "jars" / "*"),
-        "org.apache.ivy.Main",
-    ]
+    # An Ivy that outlived an interrupted run would write into the next one's folder.
+    ivy = ["setpriv", "--pdeathsig=KILL", str(java()), f"-Dloglake.ivy.cache={_cache(folder)}"]
+    ivy += ["-cp", str(wheels.folder("pyspark") / "jars" / "*"), "org.apache.ivy.Main"]
     what = ["-settings", str(HERE / "ivysettings.xml"), "-ivy", str(HERE / "ivy.xml"), "-confs", *CONFS]
     where = ["-types", "jar", "bundle", "test-jar", "-retrieve", f"{draft}/{PATTERN}"]
     last: deque[str] = deque(maxlen=200)
     done = 0
+    steps = 2 * max(total, 1)
     with subprocess.Popen([*ivy, *what, *where], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         for line in process.stdout or ():
-            done += "[SUCCESSFUL ]" in line
+            done += line.lstrip().startswith(("found ", "[SUCCESSFUL ]"))
             last.append(line.strip())
-            progress(done, total, line.strip())
+            progress(min(done / steps, 1.0), line.strip())
     if process.returncode:
         raise ServiceError(f"the jars could not be fetched: {_first_problem(last)}; run the same command again to go on where it stopped")
     return draft

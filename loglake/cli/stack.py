@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from loglake.cli.console import err, out
@@ -113,7 +113,7 @@ def jars(
         return
     from stack import jars as stack_jars
 
-    out.print(f"{stack_jars.write_lock(lambda _done, _total, line: err.print(line, markup=False))} jars locked")
+    out.print(f"{stack_jars.write_lock(lambda _done, line: err.print(line, markup=False))} jars locked")
 
 
 @app.command()
@@ -135,17 +135,17 @@ def fetch_jars() -> None:
     """Fetch the jars unless they are there, with a bar (a line now and then where there is no terminal)."""
     from stack import jars as stack_jars
 
-    columns = (TextColumn("fetching jars"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("fetching jars"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True) as progress:
-        task = progress.add_task("jars", total=None, start=True)
-        told = 0
+        task = progress.add_task("jars", total=1.0)
+        told = 0.0
 
-        def show(done: int, total: int, _line: str) -> None:
+        def show(done: float, _line: str) -> None:
             nonlocal told
-            progress.update(task, completed=done, total=total)
-            if not err.is_terminal and done >= told + 25:
+            progress.update(task, completed=done)
+            if not err.is_terminal and done >= told + 0.1:
                 told = done
-                err.print(f"fetching jars: {done} of {total}")
+                err.print(f"fetching jars: {done:.0%}")
 
         fetched = stack_jars.fetch(show)
     if fetched:
