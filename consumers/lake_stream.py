@@ -107,14 +107,18 @@ def records(spark: SparkSession, starting: str) -> DataFrame:
         failOnDataLoss="true",
         maxOffsetsPerTrigger=str(config.stream.max_offsets_per_trigger),
     )
-    rows = source.load().select(*KAFKA_COLUMNS).mapInArrow(decoder(config.stream.max_payload_bytes), tables.spark_schema())
     delay = F.unix_micros("ingested_at") - F.unix_micros("event_ts")
-    return rows.observe(
+    return bronze_rows(source.load()).observe(
         progress.OBSERVED,
         F.count(F.lit(1)).alias("rows_read"),
         F.count("reject_reason").alias("rows_rejected"),
         (F.percentile_approx(delay, 0.5, 100) / 1_000_000).alias("event_delay_seconds"),
     )
+
+
+def bronze_rows(kafka: DataFrame) -> DataFrame:
+    """The rows of the bronze table from what Spark's Kafka source gives, stream or batch."""
+    return kafka.select(*KAFKA_COLUMNS).mapInArrow(decoder(settings().stream.max_payload_bytes), tables.spark_schema())
 
 
 def _starting_position(spark: SparkSession) -> str:

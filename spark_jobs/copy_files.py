@@ -40,9 +40,14 @@ def _staged(arrow: pa.DataType) -> pa.DataType:
     return pa.string() if pa.types.is_list(arrow) else arrow
 
 
+def copy_columns() -> pa.Schema:
+    """The Arrow schema of what is copied: the lake's columns, nested ones as JSON text."""
+    return pa.schema([pa.field(column.name, _staged(column.arrow)) for column in LAKE_COLUMNS])
+
+
 def copy_files(task: CopyTask) -> int:
     """Fill `stage.<table>` in one transaction, replacing what an earlier try of the task left; the number of rows."""
-    schema = pa.schema([pa.field(column.name, _staged(column.arrow)) for column in LAKE_COLUMNS])
+    schema = copy_columns()
     with adbc.connect(task.postgres_uri) as connection, connection.cursor() as cursor:
         cursor.execute(f'DROP TABLE IF EXISTS stage."{task.table}"')
         cursor.execute(f'CREATE UNLOGGED TABLE stage."{task.table}" ({stage_columns()})')

@@ -20,8 +20,10 @@ LATE, RESENT, MALFORMED = 0.02, 0.02, 0.01
 _LAKE_SECONDS = 300.0
 _POLL_SECONDS = 0.5
 _RATES = """
-select (select sum(rows_read) / nullif(sum(duration_ms) / 1000.0, 0) from ops.stream_progress where finished_at >= %(since)s),
-       (select sum(rows_read) / nullif(sum(extract(epoch from committed_at - started_at)), 0) from ops.load_manifest where started_at >= %(since)s)
+select (select sum(rows_read) / nullif(sum(duration_ms) / 1000.0, 0)
+        from ops.stream_progress where finished_at >= %(since)s),
+       (select sum(rows_read) / nullif(sum(extract(epoch from committed_at - started_at)), 0)
+        from ops.load_manifest where started_at >= %(since)s)
 """
 
 
@@ -44,7 +46,7 @@ def demo(
     count: Annotated[int, typer.Option(min=1, help="Events to generate.")] = 100_000,
     replay: Annotated[list[Path] | None, typer.Option(help="A file of your own to replay as well; may be repeated.")] = None,
 ) -> None:
-    """Start the stack, send events, run the Airflow DAG once, and print the books. The stack stays up. Exit code 1 when they do not balance."""
+    """Start the stack, send events, run the Airflow DAG once, print the books; the stack stays up. Exit code 1 when not balanced."""
     from loglake.books import balance, gather
     from loglake.cli.stack import up
 

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from loglake.cli import batch, contract, demo, generate, model, replay, stack
+from loglake.cli import batch, bench, contract, demo, generate, model, replay, stack
 from loglake.cli.console import fail
 from loglake.errors import LoglakeError
 
@@ -24,6 +24,7 @@ app.add_typer(stack.app)
 app.add_typer(generate.app)
 app.add_typer(replay.app)
 app.add_typer(batch.app)
+app.add_typer(bench.app)
 app.add_typer(contract.app)
 app.add_typer(model.app)
 

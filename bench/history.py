@@ -1,0 +1,88 @@
+"""Promise 4 measured: what a ten-minute run costs follows the new rows, not the history."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyspark.sql import SparkSession
+
+from bench.tenant import tenant
+from consumers import lake_stream
+from loglake import models, tables
+from loglake.settings import settings
+from loglake.spark import session
+from producers.flaws import Flaws
+from producers.generate import Plan, generate
+from spark_jobs.load import load
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Medians in seconds with so many events there before the runs."""
+
+    history: int
+    load: float
+    dbt: float
+    both: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """The same number of new events with a history, and with ten times that history."""
+
+    small: Runs
+    large: Runs
+
+    @property
+    def ratio(self) -> float:
+        return round(self.large.both / self.small.both, 2)
+
+
+def measure(new: int, base: int, rounds: int, tell: Callable[[str], None]) -> Report:
+    """Fill up to `base`, measure; fill up to ten times as many, measure again."""
+    config = settings()
+    with tenant():
+        spark = session("loglake-bench", config.load.cores, "1g", "1g")
+        try:
+            lake_stream.prepare_table(spark)
+            _bring(spark, base)
+            _run(spark)
+            small = _measure(spark, new, base, rounds, tell)
+            _bring(spark, 10 * base - base - (rounds + 1) * new)
+            _run(spark)
+            large = _measure(spark, new, 10 * base, rounds, tell)
+        finally:
+            spark.stop()
+    return Report(small, large)
+
+
+def _measure(spark: SparkSession, new: int, history: int, rounds: int, tell: Callable[[str], None]) -> Runs:
+    """The first run after a fill is not counted: it warms caches and statistics up."""
+    found: list[tuple[float, float]] = []
+    for turn in range(rounds + 1):
+        _bring(spark, new)
+        seconds = _run(spark)
+        tell(f"history {history:,}, {'run ' + str(turn) if turn else 'warm-up'}: load {seconds[0]:.1f} s, dbt {seconds[1]:.1f} s")
+        if turn:
+            found.append(seconds)
+    median = [statistics.median(pair[part] for pair in found) for part in (0, 1)]
+    return Runs(history, round(median[0], 2), round(median[1], 2), round(statistics.median(map(sum, found)), 2))
+
+
+def _bring(spark: SparkSession, events: int) -> None:
+    """So many new events into the lake."""
+    generate(Plan(count=events, flaws=Flaws(late=0.02, resent=0.02, malformed=0.01)))
+    writer = lake_stream.records(spark, "earliest").writeStream.format("iceberg").outputMode("append").trigger(availableNow=True)
+    checkpoint = settings().hdfs.uri + lake_stream.checkpoint_path()
+    writer.option("checkpointLocation", checkpoint).option("fanout-enabled", "true").toTable(tables.FULL_NAME).awaitTermination()
+
+
+def _run(spark: SparkSession) -> tuple[float, float]:
+    """A batch as the DAG runs it; the seconds of load and dbt."""
+    began = time.perf_counter()
+    load(spark)
+    loaded = time.perf_counter()
+    models.snapshot()
+    models.build()
+    return loaded - began, time.perf_counter() - loaded

@@ -1,0 +1,94 @@
+"""A rate held with everything running: does the stream's lag stay flat, and what saturates first when the rate is doubled?"""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from bench.idle import cpu_seconds, processes
+from loglake import clients, topic
+from loglake.settings import settings
+
+_SAMPLE_SECONDS = 2.0
+_SETTLE_SECONDS = 120.0
+#: A lag is flat when its mean grows by less than this many seconds' worth of events from the first half to the second.
+_FLAT_SECONDS = 5.0
+_MOST_DOUBLINGS = 6
+#: What the generator needs before its first event, at most.
+_START_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """One rate held: `lag_*` are records in Kafka that the lake did not have, `busiest` names the service with most processor."""
+
+    asked: int
+    sent: float
+    lag_max: int
+    lag_first: float
+    lag_second: float
+    busiest: str
+
+    @property
+    def holds(self) -> bool:
+        """Whether the producer kept its rate and the lag did not grow."""
+        return self.sent >= 0.95 * self.asked and self.lag_second - self.lag_first < _FLAT_SECONDS * self.asked
+
+
+def measure(rate: int, seconds: int, tell: Callable[[str], None]) -> list[Step]:
+    """Hold `rate`, then twice as much and so on, until a rate does not hold."""
+    steps = [_hold(rate, seconds, tell)]
+    while steps[-1].holds and len(steps) <= _MOST_DOUBLINGS:
+        steps.append(_hold(steps[-1].asked * 2, max(60, seconds // 5), tell))
+    return steps
+
+
+def _hold(rate: int, seconds: int, tell: Callable[[str], None]) -> Step:
+    _settle()
+    before, began = _end(), time.monotonic()
+    command = [str(Path(sys.executable).with_name("loglake")), "generate", "--rate", str(rate), "--duration", f"{seconds}s"]
+    generator = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    lags: list[int] = []
+    before_cpu = last_cpu = _cpu()
+    while generator.poll() is None:
+        time.sleep(_SAMPLE_SECONDS)
+        lags.append(_lag())
+        last_cpu = _cpu()
+    elapsed = time.monotonic() - began
+    cores = {name: (last_cpu[name] - before_cpu.get(name, 0.0)) / elapsed for name in last_cpu}
+    busiest = max(cores, key=lambda name: cores[name])
+    half = len(lags) // 2
+    sent = (_end() - before) / max(seconds, elapsed - _START_SECONDS)
+    busy = f"{busiest} {cores[busiest]:.2f} cores"
+    step = Step(rate, sent, max(lags), statistics.mean(lags[:half]), statistics.mean(lags[half:]), busy)
+    tell(f"{rate:,}/s for {seconds} s: {step}")
+    return step
+
+
+def _end() -> int:
+    return sum(bounds.end for bounds in topic.bounds(settings().kafka.topic).values())
+
+
+def _lag() -> int:
+    """Records of the topic that no finished batch of the stream has brought to the lake."""
+    with clients.postgres("monitor") as connection:
+        row = connection.execute("select end_offsets from ops.stream_progress order by finished_at desc limit 1").fetchone()
+    return _end() - (sum(row[0].values()) if row else 0)
+
+
+def _settle() -> None:
+    """Wait until the stream has caught up, so that a step does not inherit the lag of the one before."""
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while _lag() > 0 and time.monotonic() < deadline:
+        time.sleep(_SAMPLE_SECONDS)
+
+
+def _cpu() -> dict[str, float]:
+    """Processor seconds so far of each service, and of what this process started (the generator)."""
+    groups = {**processes(), "generator": psutil.Process().children()}
+    return {name: cpu_seconds(members) for name, members in groups.items()}

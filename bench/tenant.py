@@ -1,0 +1,67 @@
+"""A tenant of the running stack for measurements: its own topic, lake folder, catalog and warehouse, gone afterwards."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kafka.admin import NewTopic
+from psycopg import sql
+
+from loglake import clients, warehouse
+from loglake.settings import export, settings
+
+_NAME = "loglake_bench"
+
+
+@contextmanager
+def tenant() -> Iterator[None]:
+    """Point this process's settings at a new tenant, and remove it in the end (and first, should a killed run have left one)."""
+    database, catalog = _NAME, f"{_NAME}_catalog"
+    export(
+        LOGLAKE_KAFKA_TOPIC=_NAME,
+        LOGLAKE_LAKE_PATH=f"/{_NAME}/lake",
+        LOGLAKE_LAKE_CHECKPOINTS=f"/{_NAME}/checkpoints",
+        LOGLAKE_POSTGRES_DATABASE=database,
+        LOGLAKE_POSTGRES_CATALOG_DATABASE=catalog,
+    )
+    settings.cache_clear()
+    _remove(database, catalog)
+    with clients.postgres("postgres", "postgres") as admin:
+        warehouse.create_database(admin, database, "postgres")
+        warehouse.create_database(admin, catalog, "lake_catalog")
+    with clients.postgres("postgres", database) as connection:
+        warehouse.apply_schema(connection)
+    with clients.postgres("postgres", catalog) as connection:
+        warehouse.apply_catalog(connection)
+    try:
+        new_topic(_NAME)
+        yield
+    finally:
+        _remove(database, catalog)
+
+
+def new_topic(name: str) -> None:
+    """Make a topic with as many partitions as the setting says."""
+    admin = clients.kafka_admin()
+    try:
+        admin.create_topics([NewTopic(name, settings().kafka.partitions, settings().kafka.replication)])
+    finally:
+        admin.close()
+
+
+def delete_topics(*names: str) -> None:
+    """Delete the topics that are there."""
+    admin = clients.kafka_admin()
+    try:
+        known = set(admin.list_topics())
+        if wanted := [name for name in names if name in known]:
+            admin.delete_topics(wanted)
+    finally:
+        admin.close()
+
+
+def _remove(*databases: str) -> None:
+    delete_topics(_NAME)
+    clients.webhdfs().delete(f"/{_NAME}", recursive=True)
+    with clients.postgres("postgres", "postgres") as admin:
+        for name in databases:
+            admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))

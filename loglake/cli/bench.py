@@ -1,0 +1,124 @@
+"""`loglake bench`: the measurements, on the running stack."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from loglake.cli.console import err, out
+
+app = typer.Typer()
+bench = typer.Typer()
+app.add_typer(bench, name="bench")
+
+Output = Annotated[Path | None, typer.Option("--output", help="Write the figures here too, as JSON.")]
+
+
+def _tell(line: str) -> None:
+    err.print(line, markup=False)
+
+
+@bench.callback(invoke_without_command=True)
+def measure_something(context: typer.Context) -> None:
+    """Measure: rates and ratios (also without a command), cost against history, sustained load, the idle stack."""
+    if context.invoked_subcommand is None:
+        rates()
+
+
+@bench.command()
+def rates(
+    events: Annotated[int, typer.Option(min=1000, help="Events each stage is given.")] = 100_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Counted rounds of each measurement, after one warm-up.")] = 3,
+    output: Output = None,
+) -> None:
+    """The rate of each stage on the same events, and its ratio to the plain alternative, in a tenant of the running stack."""
+    from bench.rates import measure
+
+    report = measure(events, rounds, _tell)
+    table = _table(f"{events:,} events, median of {rounds} rounds", "rate per second", "median", "min", "max")
+    for name, found in report.rates.items():
+        table.add_row(name, *(f"{found[key]:,.0f}" for key in ("median", "min", "max")))
+    out.print(table)
+    table = _table("ratios, pair by pair", "ratio", "median", "min", "max", "target")
+    for name, found in report.ratios.items():
+        table.add_row(name, *(f"{found[key]:.2f}" for key in ("median", "min", "max")), f"{found['target'] or '—'}")
+    out.print(table)
+    _write(output, asdict(report))
+
+
+@bench.command()
+def history(
+    new: Annotated[int, typer.Option(min=1000, help="New events of each measured run.")] = 20_000,
+    base: Annotated[int, typer.Option(min=1000, help="Events that are there already; then ten times as many.")] = 50_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Measured runs at each size.")] = 3,
+    output: Output = None,
+) -> None:
+    """Load plus dbt for the same number of new events, with a history and with ten times that history."""
+    from bench.history import measure
+
+    report = measure(new, base, rounds, _tell)
+    table = _table(f"{new:,} new events, median of {rounds} runs", "history", "load s", "dbt s", "both s")
+    for run in (report.small, report.large):
+        table.add_row(f"{run.history:,}", *(f"{seconds:.1f}" for seconds in (run.load, run.dbt, run.both)))
+    out.print(table)
+    out.print(f"both, large ÷ small: {report.ratio:.2f} (at most 1.3)")
+    _write(output, {**asdict(report), "ratio": report.ratio})
+
+
+@bench.command()
+def sustain(
+    rate: Annotated[int, typer.Option(min=1, help="Events per second to begin with.")] = 2000,
+    seconds: Annotated[int, typer.Option(min=30, help="How long the first rate is held; each doubling a fifth of it.")] = 300,
+    output: Output = None,
+) -> None:
+    """Send at a rate with everything running and watch the lag; then double until it no longer holds."""
+    from bench.sustain import measure
+
+    steps = measure(rate, seconds, _tell)
+    table = _table("sustained load", "events/s asked", "sent/s", "stream lag max", "lag first half", "lag second half", "holds", "busiest")
+    for step in steps:
+        shown = (
+            f"{step.sent:,.0f}",
+            f"{step.lag_max:,}",
+            f"{step.lag_first:,.0f}",
+            f"{step.lag_second:,.0f}",
+            "yes" if step.holds else "no",
+        )
+        table.add_row(f"{step.asked:,}", *shown, step.busiest)
+    out.print(table)
+    _write(output, [asdict(step) | {"holds": step.holds} for step in steps])
+
+
+@bench.command()
+def idle(
+    seconds: Annotated[int, typer.Option(min=5, help="How long to watch.")] = 60,
+    output: Output = None,
+) -> None:
+    """What each service of the running stack takes while nothing arrives: memory (PSS) and processor."""
+    from bench.idle import measure
+
+    usage = measure(seconds)
+    table = _table(f"over {seconds} s", "service", "memory MiB", "cores")
+    for name, found in usage.items():
+        table.add_row(name, f"{found.memory_mib:,.0f}", f"{found.cores:.3f}")
+    total = (sum(found.memory_mib for found in usage.values()), sum(found.cores for found in usage.values()))
+    table.add_row("all", f"{total[0]:,.0f}", f"{total[1]:.3f}")
+    out.print(table)
+    _write(output, {name: asdict(found) for name, found in usage.items()})
+
+
+def _table(title: str, *headings: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left")
+    return table
+
+
+def _write(output: Path | None, figures: Any, tell: Callable[[str], None] = _tell) -> None:
+    if output:
+        output.write_text(json.dumps(figures, indent=2) + "\n")
+        tell(f"wrote {output}")
