@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from loglake.errors import ServiceError
 from loglake.settings import PROJECT, child_environment
 from stack.config import MARK, socket_path
 
-_SHUTDOWN_SECONDS, _TERM_SECONDS, _POLL_SECONDS = 120, 10, 0.1
+_SHUTDOWN_SECONDS, _TERM_SECONDS = 120, 10
 
 
 @dataclass(frozen=True)
@@ -144,15 +143,6 @@ class Daemon:
             yield ServerProxy("http://127.0.0.1", transport=transport).supervisor
         finally:
             transport.close()
-
-
-def wait_until_running(daemon: Daemon, name: str, seconds: float) -> None:
-    """Wait until supervisor counts a service as running; ServiceError after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while daemon.process(name).state != "RUNNING":
-        if time.monotonic() > deadline:
-            raise ServiceError(f"{name} is {daemon.process(name).state.lower()} after {seconds:.0f} s: see `loglake logs {name}`")
-        time.sleep(_POLL_SECONDS)
 
 
 def _mark(process: psutil.Process) -> str | None:

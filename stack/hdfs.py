@@ -1,5 +1,6 @@
 """HDFS in the stack: the NameNode and the DataNode of `hadoop/` as services."""
 
+import shutil
 import subprocess
 from datetime import datetime
 from pathlib import Path
@@ -50,16 +51,19 @@ def datanode_probe(_started: datetime) -> str:
 
 
 def format_namenode() -> None:
-    """Make an empty file system when there is none."""
+    """Make an empty file system when there is none: beside its place, then renamed, so that a killed run leaves no half of one."""
     _make_data_folder()
     if nodes.formatted(_data()):
         return
-    environment = child_environment(**nodes.environment(settings().hdfs, _data()))
+    draft = _data() / "draft"
+    shutil.rmtree(draft, ignore_errors=True)
+    environment = child_environment(**nodes.environment(settings().hdfs, draft))
     made = subprocess.run(
         [*_command(nodes.NAMENODE), "-format", "-nonInteractive"], env=environment, capture_output=True, text=True, check=False
     )
     if made.returncode:
-        raise ServiceError(f"the NameNode could not be formatted in {_data()}: {(made.stderr or made.stdout).strip().splitlines()[-1]}")
+        raise ServiceError(f"the NameNode could not be formatted in {draft}: {(made.stderr or made.stdout).strip().splitlines()[-1]}")
+    (draft / "namenode").rename(_data() / "namenode")
 
 
 def _make_data_folder() -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from stack.status import Row
 
 app = typer.Typer()
+#: What the stack and the stages keep in the runtime folder. Named one by one: the folder may hold files of the user's too.
+_STATE = ("data", "logs", "conf", "airflow", "replay", "pools", "secrets.env", "supervisord.conf", "stack.lock")
 _STYLE = {"running": "green", "starting": "yellow", "stopping": "yellow", "stopped": "dim"}
 
 
@@ -124,10 +126,9 @@ def clean() -> None:
     runtime = settings().runtime
     if Daemon(runtime.runtime_dir).running():
         raise ServiceError("the stack is up: run `loglake down` first")
-    for folder in (runtime.data_dir, runtime.logs_dir, runtime.runtime_dir / "conf"):
-        shutil.rmtree(folder, ignore_errors=True)
-    for name in ("secrets.env", "supervisord.conf", "stack.lock"):
-        (runtime.runtime_dir / name).unlink(missing_ok=True)
+    for name in _STATE:
+        path = runtime.runtime_dir / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     out.print(f"removed the data in {runtime.runtime_dir}")
 
 
