@@ -20,7 +20,7 @@ from pathlib import Path
 from airflow.sdk import CronTriggerTimetable, dag, task, task_group
 from cosmos.config import ProfileConfig
 from cosmos.constants import InvocationMode
-from cosmos.operators.local import DbtBuildLocalOperator, DbtSnapshotLocalOperator
+from cosmos.operators.local import DbtBuildLocalOperator
 
 from loglake import batch_steps, orchestrate
 from loglake.settings import PROJECT, settings
@@ -45,6 +45,7 @@ DBT = {
     "cache_dir": Path(settings().runtime.runtime_dir, "airflow", "cosmos"),
     "execution_timeout": timedelta(minutes=20),
 }
+SNAPSHOT_FLAGS = ["--select", "+resource_type:snapshot", "--resource-type", "model", "--resource-type", "snapshot"]
 
 
 @dag(
@@ -74,7 +75,8 @@ def loglake_batch() -> None:
 
     @task_group
     def dbt_group() -> None:
-        snapshot = DbtSnapshotLocalOperator(task_id="dbt_snapshot_task", **DBT)
+        # Not `dbt snapshot`: on a new warehouse the staging views it reads would not be there yet.
+        snapshot = DbtBuildLocalOperator(task_id="dbt_snapshot_task", dbt_cmd_flags=SNAPSHOT_FLAGS, **DBT)
         build = DbtBuildLocalOperator(task_id="dbt_run_task", **DBT)
         snapshot >> build
 

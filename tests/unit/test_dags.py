@@ -114,7 +114,7 @@ def test_the_load_gets_three_retries_and_the_others_two(batch: dict[str, Any]) -
 
 
 def test_dbt_runs_through_cosmos_and_its_password_is_not_in_the_dag(batch: dict[str, Any]) -> None:
-    assert batch["tasks"][SNAPSHOT]["operator"] == "DbtSnapshotLocalOperator"
+    assert batch["tasks"][SNAPSHOT]["operator"] == "DbtBuildLocalOperator"
     assert batch["tasks"][BUILD]["operator"] == "DbtBuildLocalOperator"
     assert not batch["tasks"][SNAPSHOT]["env"]
     assert not batch["tasks"][BUILD]["env"]
