@@ -1,5 +1,7 @@
 """The publisher's accounts, against a client whose answers the test decides."""
 
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -146,3 +148,27 @@ def test_partitions_are_those_of_the_java_client() -> None:
     for number in range(200):
         key = f"session-{number}".encode()
         assert ours.partition("t", key, key, b"", b"", Cluster()) == theirs.partition("t", key, key, b"", b"", Cluster())
+
+
+@pytest.mark.timeout(30)
+def test_flush_returns_as_soon_as_all_is_settled_also_when_it_failed() -> None:
+    out = Publisher("t")
+    out.send(Record(b"k", b"fail"))
+    began = time.monotonic()
+    assert out.flush(timeout_seconds=20).in_flight == 0
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.timeout(30)
+def test_sending_waits_for_room_and_gives_up_when_nothing_is_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher, "_MAX_IN_FLIGHT", 4)
+    out = Publisher("t")
+    for _ in range(4):
+        out.send(Record(b"k", b"good"))
+    threading.Timer(0.1, out._producer.flush, [1]).start()
+    assert out.send(Record(b"k", b"fail")), "there is room again after the acknowledgements"
+    for _ in range(3):
+        out.send(Record(b"k", b"fail"))
+    threading.Timer(0.1, out._producer.flush, [1]).start()
+    with pytest.raises(ServiceError, match="has not acknowledged the last 4 records"):
+        out.send(Record(b"k", b"good"))
