@@ -1,18 +1,26 @@
-"""The pages that are generated from the contract: `docs/event.schema.json` and `docs/data-dictionary.md`."""
+"""The generated files: `docs/event.schema.json` and `docs/data-dictionary.md` from the contract, `.env.example` from the settings."""
 
 import json
 from pathlib import Path
 
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
 from loglake import events
 from loglake.columns import COLUMNS, LAKE_COLUMNS
 from loglake.decode import REASONS
-from loglake.settings import PROJECT
+from loglake.settings import GROUPS, PROJECT
 from loglake.tables import FULL_NAME, spark_type
 
 _HEAD = """# Data dictionary
 
 Generated from `loglake/events.py` and `loglake/columns.py` by `loglake contract --write`; a test fails when it is out of date.
 The event as JSON Schema: [event.schema.json](event.schema.json).
+"""
+
+_ENV_HEAD = """\
+# Every setting of loglake with its default. Copy this file to .env and uncomment what you change; a variable of the environment wins.
+# Generated from loglake/settings.py by `loglake contract --write`; a test fails when it is out of date.
 """
 
 
@@ -22,6 +30,7 @@ def pages() -> dict[Path, str]:
     return {
         docs / "event.schema.json": json.dumps(events.json_schema(), indent=2, ensure_ascii=False) + "\n",
         docs / "data-dictionary.md": data_dictionary(),
+        PROJECT / ".env.example": env_example(),
     }
 
 
@@ -40,7 +49,8 @@ def _lake_table() -> list[str]:
     lines = [
         f"## Columns of `{FULL_NAME}` and `raw.log_events`",
         "",
-        "`reject_reason` and `payload` are in the lake and in `raw.rejected_events`; `raw.log_events` adds `load_id`, the load that brought the row.",
+        "`reject_reason` and `payload` are in the lake and in `raw.rejected_events`; `raw.log_events` adds `load_id`, the load that brought "
+        "the row.",
         "",
         "| Column | In the event | Lake type | Postgres type | What it is |",
         "|---|---|---|---|---|",
@@ -54,3 +64,23 @@ def _lake_table() -> list[str]:
 def _reasons() -> list[str]:
     lines = ["## Why a record is rejected", "", "`reject_reason` is `code: detail`.", "", "| Code | Meaning |", "|---|---|"]
     return [*lines, *(f"| {code} | {meaning} |" for code, meaning in REASONS.items()), ""]
+
+
+def env_example() -> str:
+    """Every setting as a commented line `# LOGLAKE_…=default`, below what it does."""
+    lines = [_ENV_HEAD]
+    for group in GROUPS:
+        prefix = str(group.model_config["env_prefix"])
+        lines.append(f"# ---- {group.__name__.removesuffix('Settings')}\n")
+        for name, field in group.model_fields.items():
+            lines.append(f"# {field.description}\n# {prefix}{name.upper()}={_shown_default(field)}\n")
+    return "\n".join(lines)
+
+
+def _shown_default(field: FieldInfo) -> str:
+    """A default as one would write it in `.env`: the project's folder as <project>, a generated secret as nothing."""
+    if isinstance(field.default, Path):
+        return f"<project>/{field.default.relative_to(PROJECT)}"
+    if isinstance(field.default, SecretStr):
+        return field.default.get_secret_value()
+    return "" if field.default is None else str(field.default)

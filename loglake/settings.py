@@ -29,8 +29,8 @@ class RuntimeSettings(_Settings):
     """Where run-time state lives: data, logs, jars, pids and secrets, all under one ignored folder."""
 
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_")
-    runtime_dir: Path = PROJECT / ".loglake"
-    jars_dir: Path = PROJECT / ".loglake" / "jars"
+    runtime_dir: Path = Field(PROJECT / ".loglake", description="folder of data, logs, pids and generated secrets; an absolute path")
+    jars_dir: Path = Field(PROJECT / ".loglake" / "jars", description="folder of the servers' jars; an absolute path")
     java_home: Path | None = Field(None, description="JDK or JRE 17 to use; the `java` of PATH when unset")
     min_free_disk_gib: float = Field(3.0, description="`up` refuses to start with less free disk than this")
 
@@ -49,14 +49,14 @@ class RuntimeSettings(_Settings):
 
 class KafkaSettings(_Settings):
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_KAFKA_")
-    port: int = 9092
-    controller_port: int = 9093
+    port: int = Field(9092, description="port of the embedded broker")
+    controller_port: int = Field(9093, description="port of the embedded broker's KRaft controller")
     bootstrap_servers: str = Field("", description="broker list; the embedded broker when empty")
-    topic: str = "LogEvents"
-    partitions: int = 2
-    replication: int = 1
-    retention_hours: int = 168
-    heap: str = "320m"
+    topic: str = Field("LogEvents", description="topic of the events")
+    partitions: int = Field(2, description="partitions of the topic; `up` adds those that are lacking, never takes one away")
+    replication: int = Field(1, description="replicas of each partition, when the topic is created")
+    retention_hours: int = Field(168, description="how long the topic keeps a record, when the topic is created")
+    heap: str = Field("320m", description="Java heap of the embedded broker")
 
     @property
     def brokers(self) -> str:
@@ -65,16 +65,16 @@ class KafkaSettings(_Settings):
 
 class HdfsSettings(_Settings):
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_HDFS_")
-    namenode_port: int = 8020
-    namenode_http_port: int = 9870
-    datanode_port: int = 9866
-    datanode_http_port: int = 9864
-    datanode_ipc_port: int = 9867
+    namenode_port: int = Field(8020, description="RPC port of the embedded NameNode")
+    namenode_http_port: int = Field(9870, description="port of the embedded NameNode's web UI and WebHDFS")
+    datanode_port: int = Field(9866, description="data port of the embedded DataNode")
+    datanode_http_port: int = Field(9864, description="WebHDFS port of the embedded DataNode")
+    datanode_ipc_port: int = Field(9867, description="RPC port of the embedded DataNode")
     name_service: str = Field("", description="file system URI, e.g. hdfs://nameservice1; the embedded NameNode when empty")
     web_url: str = Field("", description="WebHDFS URL list (`;` between NameNodes); the embedded NameNode when empty")
-    replication: int = 1
+    replication: int = Field(1, description="replicas of each block")
     user: str = Field("loglake", description="HDFS user name of every client")
-    heap: str = "256m"
+    heap: str = Field("256m", description="Java heap of NameNode and DataNode, each")
 
     @property
     def uri(self) -> str:
@@ -87,19 +87,19 @@ class HdfsSettings(_Settings):
 
 class PostgresSettings(_Settings):
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_POSTGRES_")
-    host: str = LOOPBACK
-    port: int = 5432
-    database: str = "loglake"
-    catalog_database: str = "lake_catalog"
-    airflow_database: str = "airflow"
-    shared_buffers: str = "256MB"
-    postgres_password: SecretStr = SecretStr("")
-    lake_catalog_password: SecretStr = SecretStr("")
-    loader_password: SecretStr = SecretStr("")
-    dbt_password: SecretStr = SecretStr("")
-    monitor_password: SecretStr = SecretStr("")
-    bi_reader_password: SecretStr = SecretStr("")
-    airflow_password: SecretStr = SecretStr("")
+    host: str = Field(LOOPBACK, description="address of the server")
+    port: int = Field(5432, description="port of the server")
+    database: str = Field("loglake", description="database of the warehouse")
+    catalog_database: str = Field("lake_catalog", description="database of the Iceberg catalog")
+    airflow_database: str = Field("airflow", description="database of Airflow's metadata")
+    shared_buffers: str = Field("256MB", description="page cache of the embedded server")
+    postgres_password: SecretStr = Field(SecretStr(""), description="password of the Postgres role postgres; `up` generates it")
+    lake_catalog_password: SecretStr = Field(SecretStr(""), description="password of the Postgres role lake_catalog; `up` generates it")
+    loader_password: SecretStr = Field(SecretStr(""), description="password of the Postgres role loader; `up` generates it")
+    dbt_password: SecretStr = Field(SecretStr(""), description="password of the Postgres role dbt; `up` generates it")
+    monitor_password: SecretStr = Field(SecretStr(""), description="password of the Postgres role monitor; `up` generates it")
+    bi_reader_password: SecretStr = Field(SecretStr(""), description="password of the Postgres role bi_reader; `up` generates it")
+    airflow_password: SecretStr = Field(SecretStr(""), description="password of the Postgres role airflow; `up` generates it")
 
     def password(self, role: str) -> str:
         """The password of one of ROLES, in clear text; SettingsError when it was never generated."""
@@ -117,12 +117,12 @@ class PostgresSettings(_Settings):
 class SparkSettings(_Settings):
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_SPARK_")
     master: str = Field("", description="master URL (spark://…, yarn, k8s://…); the embedded standalone master when empty")
-    master_port: int = 7077
-    master_ui_port: int = 8080
-    worker_ui_port: int = 8081
+    master_port: int = Field(7077, description="port of the embedded master")
+    master_ui_port: int = Field(8080, description="port of the embedded master's web UI")
+    worker_ui_port: int = Field(8081, description="port of the embedded worker's web UI")
     worker_cores: int = Field(4, description="task slots the embedded worker offers: 2 for the stream, 2 for the batch")
-    worker_memory: str = "3g"
-    daemon_heap: str = "192m"
+    worker_memory: str = Field("3g", description="memory the embedded worker offers to executors")
+    daemon_heap: str = Field("192m", description="Java heap of master and worker, each")
 
     @property
     def master_url(self) -> str:
@@ -133,38 +133,52 @@ class LakeSettings(_Settings):
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_LAKE_")
     path: str = Field("/lake", description="folder of the Iceberg warehouse on HDFS")
     checkpoints: str = Field("/checkpoints", description="folder of stream checkpoints on HDFS")
-    compression: str = "zstd"
-    target_file_mib: int = 128
+    compression: str = Field("zstd", description="Parquet codec of the lake's data files")
+    target_file_mib: int = Field(128, description="size a data file is written up to, in MiB")
 
 
 class StreamSettings(_Settings):
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_STREAM_")
-    trigger_seconds: float = 10.0
+    trigger_seconds: float = Field(10.0, description="time between the starts of two micro-batches")
     max_offsets_per_trigger: int = Field(500_000, description="bounds memory, not rate: a micro-batch costs 1.4 s before its first row")
     max_payload_bytes: int = Field(512 * 1024, description="a larger record is a reject (too_large)")
-    cores: int = 2
-    driver_memory: str = "512m"
-    executor_memory: str = "768m"
-    ui_port: int = 4040
+    cores: int = Field(2, description="task slots of the stream")
+    driver_memory: str = Field("512m", description="Java heap of the stream's driver")
+    executor_memory: str = Field("768m", description="Java heap of the stream's executor")
+    ui_port: int = Field(4040, description="port of the stream's Spark UI")
 
 
 class LoadSettings(_Settings):
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_LOAD_")
-    cores: int = 2
-    driver_memory: str = "512m"
-    executor_memory: str = "768m"
+    cores: int = Field(2, description="task slots of a load, and the number of its parallel COPYs")
+    driver_memory: str = Field("512m", description="Java heap of a load's driver")
+    executor_memory: str = Field("768m", description="Java heap of a load's executor")
     lock_timeout_seconds: float = Field(60.0, description="how long a second loader waits for the first before it leaves")
 
 
 class AirflowSettings(_Settings):
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_AIRFLOW_")
-    port: int = 8082
-    scheduler_health_port: int = 8974
-    user: str = "airflow"
-    password: SecretStr = SecretStr("airflow")
+    port: int = Field(8082, description="port of the UI and the API")
+    scheduler_health_port: int = Field(8974, description="reserved: no health page is served yet")
+    user: str = Field("airflow", description="log-in name of the UI")
+    password: SecretStr = Field(SecretStr("airflow"), description="its password")
     schedule: str = Field("*/10 * * * *", description="cron expression of the batch DAG")
-    jwt_secret: SecretStr = SecretStr("")
-    fernet_key: SecretStr = SecretStr("")
+    jwt_secret: SecretStr = Field(SecretStr(""), description="secret behind the keys of Airflow's tokens; `up` generates it")
+    fernet_key: SecretStr = Field(SecretStr(""), description="key of secrets in Airflow's database; `up` generates it")
+
+
+#: Every class of settings, for whoever lists them all.
+GROUPS: tuple[type[_Settings], ...] = (
+    RuntimeSettings,
+    KafkaSettings,
+    HdfsSettings,
+    PostgresSettings,
+    SparkSettings,
+    LakeSettings,
+    StreamSettings,
+    LoadSettings,
+    AirflowSettings,
+)
 
 
 class Settings:
@@ -190,7 +204,7 @@ def settings() -> Settings:
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
-        prefix = {cls.__name__: str(cls.model_config["env_prefix"]) for cls in _Settings.__subclasses__()}[error.title]
+        prefix = {cls.__name__: str(cls.model_config["env_prefix"]) for cls in GROUPS}[error.title]
         variable = prefix + "_".join(str(part) for part in first["loc"]).upper()
         raise SettingsError(f"setting {variable} cannot be used: {first['msg']} (value {first['input']!r})") from error
 

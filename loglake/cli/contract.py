@@ -1,4 +1,4 @@
-"""`loglake contract`: the event contract as JSON Schema, and the pages generated from it."""
+"""`loglake contract`: the event contract as JSON Schema, and the generated files."""
 
 from typing import Annotated
 
@@ -12,10 +12,10 @@ app = typer.Typer()
 
 @app.command()
 def contract(
-    write: Annotated[bool, typer.Option("--write", help="Write the generated pages in docs/.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Exit code 2 when a generated page is out of date.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write the generated files: two pages in docs/, and .env.example.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit code 2 when a generated file is out of date.")] = False,
 ) -> None:
-    """Print the JSON Schema of an event, or write and check the pages in docs/ that come from the contract."""
+    """Print the JSON Schema of an event, or write and check the files that come from the contract and the settings."""
     from loglake import dictionary
 
     pages = dictionary.pages()
@@ -24,6 +24,6 @@ def contract(
             path.write_text(content)
             out.print(f"wrote {path.name}")
         elif check and (not path.exists() or path.read_text() != content):
-            raise LoglakeError(f"docs/{path.name} does not follow from loglake/events.py: run `loglake contract --write`")
+            raise LoglakeError(f"{path.name} is out of date with the contract or the settings: run `loglake contract --write`")
     if not write and not check:
         out.print_json(next(iter(pages.values())))
