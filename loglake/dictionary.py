@@ -49,8 +49,8 @@ def _lake_table() -> list[str]:
     lines = [
         f"## Columns of `{FULL_NAME}` and `raw.log_events`",
         "",
-        "`reject_reason` and `payload` are in the lake and in `raw.rejected_events`; `raw.log_events` adds `load_id`, the load that brought "
-        "the row.",
+        "`reject_reason` and `payload` are in the lake and in `raw.rejected_events`; `raw.log_events` adds `load_id`, the load that "
+        "brought the row.",
         "",
         "| Column | In the event | Lake type | Postgres type | What it is |",
         "|---|---|---|---|---|",
