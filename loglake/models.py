@@ -52,9 +52,9 @@ def _silent(line: str) -> None:
     """Where dbt's lines go when nobody asked for them; they are in its log file all the same."""
 
 
-def target_dir() -> Path:
-    """Where dbt keeps what it compiles and its run_results.json."""
-    return settings().runtime.data_dir / "dbt"
+def target_dir(database: str | None = None) -> Path:
+    """Where dbt keeps what it compiled and its run_results.json: one folder per database, as its cached parse is of one connection."""
+    return settings().runtime.data_dir / "dbt" / (database or settings().postgres.database)
 
 
 def dbt_environment(database: str | None = None) -> dict[str, str]:
@@ -67,7 +67,7 @@ def dbt_environment(database: str | None = None) -> dict[str, str]:
         "DBT_ENV_SECRET_LOGLAKE_PASSWORD": config.password("dbt"),
         "DBT_PROJECT_DIR": str(DBT_PROJECT),
         "DBT_PROFILES_DIR": str(DBT_PROJECT),
-        "DBT_TARGET_PATH": str(target_dir()),
+        "DBT_TARGET_PATH": str(target_dir(database)),
         "DBT_LOG_PATH": str(settings().runtime.logs_dir),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
@@ -93,7 +93,7 @@ def run_dbt(args: list[str], *, database: str | None = None, on_line: OnLine = _
 
     Raises ServiceError with the first failing node's message, or with dbt's own when it did not get as far as running nodes.
     """
-    results = target_dir() / "run_results.json"
+    results = target_dir(database) / "run_results.json"
     results.parent.mkdir(parents=True, exist_ok=True)
     results.unlink(missing_ok=True)
     lines: list[str] = []
