@@ -176,7 +176,7 @@ def jdbc_append(spark: SparkSession) -> int:
     config = settings().postgres
     with clients.postgres("loader") as connection:
         connection.execute("drop table if exists stage.bench_jdbc")
-        connection.execute(f"create table stage.bench_jdbc ({stage_columns()})")  # type: ignore[arg-type]  # constants only
+        connection.execute(f"create table stage.bench_jdbc ({stage_columns()})")
     frame = spark.table(tables.FULL_NAME).withColumn("order_items", _json("order_items"))
     frame.write.mode("append").format("jdbc").options(
         url=config.jdbc_url(config.database) + "?reWriteBatchedInserts=true&stringtype=unspecified",

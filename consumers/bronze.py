@@ -1,6 +1,6 @@
 """Kafka records → rows of the bronze table: pure functions on Arrow batches, one row per record, good or bad."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from operator import attrgetter
 from types import SimpleNamespace
@@ -19,10 +19,10 @@ _NO_EVENT = SimpleNamespace(**{column.field: None for column in COLUMNS if not c
 _EMPTY_GROUPS = {name: group() for name, group in events.GROUPS.items()}
 
 
-def decoder(max_bytes: int) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def decoder(max_bytes: int) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """A function for `mapInArrow` that turns batches of KAFKA_COLUMNS into batches of LAKE_SCHEMA."""
 
-    def decode_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def decode_all(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             yield to_bronze(batch, max_bytes, datetime.now(UTC))
 

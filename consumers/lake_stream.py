@@ -16,7 +16,7 @@ import psycopg
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.streaming import StreamingQuery
+from pyspark.sql.streaming.query import StreamingQuery
 
 from consumers import position, progress
 from consumers.bronze import KAFKA_COLUMNS, decoder

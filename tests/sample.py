@@ -31,7 +31,7 @@ def event(number: int = 1, **changes: Any) -> Event:
         "device": Device(type="mobile", os="iOS", browser="Safari", user_agent="Mozilla/5.0 (iPhone)"),
         "geo": Geo(country="Germany", city="Köln", ip="192.0.2.7"),
         "page": Page(url="/p/1", referrer="https://search.example/"),
-        "product": Product(product_id="p1", product_name="Schuh 👟", category="Fashion", price=Decimal("12.50"), stock=3, rating=Decimal("4.5")),
+        "product": Product("p1", "Schuh 👟", "Fashion", price=Decimal("12.50"), stock=3, rating=Decimal("4.5")),
         "status_code": 200,
         "latency_ms": 30,
         **changes,

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.integration
 FLAWS = ("--late", "0.02", "--resent", "0.02", "--malformed", "0.01", "--unknown-version", "0.001")
 _CONTENT = {
     "raw.log_events": "select count(*), md5(string_agg(event_id::text || load_id, ',' order by event_id)) from raw.log_events",
-    "raw.rejected_events": "select count(*), md5(string_agg(partition || ':' || \"offset\", ',' order by partition, \"offset\")) from raw.rejected_events",
+    "raw.rejected_events": "select count(*), md5(string_agg(partition || ':' || \"offset\", ',' order by partition, \"offset\")) "
+    "from raw.rejected_events",
     "ops.load_manifest": "select count(*), max(load_id)::text from ops.load_manifest",
     **{
         f"marts.{name}": f"select count(*), md5(string_agg(m::text || m.xmin, ',' order by m::text)) from marts.{name} as m"
@@ -87,8 +88,8 @@ def test_the_marts_equal_the_ledger(run_through):
     assert users == truth.users
 
 
-def test_an_order_in_the_marts_has_its_last_status_and_its_money(run_through):
-    _, _, _, loaded, _ = run_through
+@pytest.mark.usefixtures("run_through")
+def test_an_order_in_the_marts_has_its_last_status_and_its_money():
     ((orders, marts),) = pipeline.query(
         """
         with last as (
