@@ -10,6 +10,10 @@ from loglake.settings import generate_secrets, settings
 from tests.stackfixture import AIRFLOW, CORE, LAKE_STREAM, EmbeddedStack, embedded_stack
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pictures", help="folder for the browser tests' screenshots, e.g. docs/images")
+
+
 def pytest_configure() -> None:
     """A test run that is asked to end (CI's time is up) takes its stack down first."""
 

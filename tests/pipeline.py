@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from loglake import clients
+from loglake import clients, orchestrate
+from loglake.settings import settings
 from producers import ledger
 from tests.stackfixture import EmbeddedStack
 
@@ -88,3 +89,9 @@ def exactly_once(found: dict[str, Any]) -> None:
     for number, bounds in found["kafka"].items():
         held = found["lake"]["partitions"][number]
         assert (held["first"], held["last"], held["rows"], held["repeated"]) == (0, bounds["end"] - 1, bounds["end"], 0), number
+
+
+def run_dag(stack: EmbeddedStack) -> list[orchestrate.TaskUpdate]:
+    """Trigger the batch DAG of the stack under test and follow it to its end; every change of a task's state."""
+    assert stack.runtime == settings().runtime.runtime_dir
+    return list(orchestrate.run_batch())
