@@ -17,6 +17,8 @@ from loglake.settings import PROJECT, child_environment, settings
 DBT_PROJECT = PROJECT / "dbt"
 #: Every data test over all history, and the unit tests (dbt/selectors.yml); a plain build tests what is new.
 FULL_TESTS = ["test", "--selector", "full_tests"]
+#: The snapshot and the views it reads; `dbt snapshot` would fail on a new warehouse, where these are not there yet.
+SNAPSHOT = ["build", "--select", "+resource_type:snapshot", "--resource-type", "model", "--resource-type", "snapshot"]
 OnLine = Callable[[str], object]
 _FAILED = frozenset({"error", "fail", "runtime error", "partial success"})
 
@@ -75,7 +77,7 @@ def dbt_environment(database: str | None = None) -> dict[str, str]:
 
 def snapshot(on_line: OnLine = _silent) -> ModelRun:
     """Bring the snapshots up to date with the loads they have not seen."""
-    return run_dbt(["snapshot"], on_line=on_line)
+    return run_dbt(SNAPSHOT, on_line=on_line)
 
 
 def build(on_line: OnLine = _silent) -> ModelRun:

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from loglake.cli.console import err, out
 from loglake.errors import BadInputError
-from loglake.models import FULL_TESTS, ModelRun, run_dbt
+from loglake.models import FULL_TESTS, SNAPSHOT, ModelRun, run_dbt
 
 app = typer.Typer()
 
@@ -36,13 +36,14 @@ def dbt_arguments(*, snapshot_only: bool, full_refresh: bool, full_tests: bool, 
     """The dbt command for the options; BadInputError when they contradict each other."""
     if snapshot_only + full_refresh + full_tests > 1:
         raise BadInputError("--snapshot-only, --full-refresh and --full-tests exclude each other: give one of them")
-    if full_tests and select:
-        raise BadInputError("--full-tests runs every test: leave --select out")
+    if select and (snapshot_only or full_tests):
+        raise BadInputError("--snapshot-only and --full-tests say what to run: leave --select out")
     if full_tests:
         return FULL_TESTS
-    command = ["snapshot"] if snapshot_only else ["build"]
+    if snapshot_only:
+        return SNAPSHOT
     chosen = ["--select", *select.split(), "--exclude", "tag:full", "test_type:unit"] if select else []
-    return command + (["--full-refresh"] if full_refresh else []) + chosen
+    return ["build"] + (["--full-refresh"] if full_refresh else []) + chosen
 
 
 def print_run(run: ModelRun) -> None:

@@ -11,7 +11,7 @@ import yaml
 from loglake import events
 from loglake.cli.model import dbt_arguments
 from loglake.errors import BadInputError
-from loglake.models import DBT_PROJECT, dbt_environment, read_results
+from loglake.models import DBT_PROJECT, FULL_TESTS, SNAPSHOT, dbt_environment, read_results
 from loglake.settings import settings
 
 pytestmark = pytest.mark.unit
@@ -140,9 +140,9 @@ def test_options_become_a_dbt_command() -> None:
     none = {"snapshot_only": False, "full_refresh": False, "full_tests": False, "select": ""}
 
     assert dbt_arguments(**none) == ["build"]
-    assert dbt_arguments(**{**none, "snapshot_only": True}) == ["snapshot"]
+    assert dbt_arguments(**{**none, "snapshot_only": True}) == SNAPSHOT
     assert dbt_arguments(**{**none, "full_refresh": True}) == ["build", "--full-refresh"]
-    assert dbt_arguments(**{**none, "full_tests": True}) == ["test", "--selector", "full_tests"]
+    assert dbt_arguments(**{**none, "full_tests": True}) == FULL_TESTS
     assert dbt_arguments(**{**none, "select": "fact_order+ dim_date"})[:4] == ["build", "--select", "fact_order+", "dim_date"]
 
 
