@@ -15,7 +15,6 @@ Runs that were missed are not made up for: the next one takes everything that is
 """
 
 from datetime import timedelta
-from pathlib import Path
 
 from airflow.sdk import CronTriggerTimetable, dag, task, task_group
 from cosmos.config import ProfileConfig
@@ -42,7 +41,7 @@ DBT = {
     "emit_datasets": False,
     # Otherwise Cosmos stores the rendered environment, the password with it, in Airflow's database.
     "should_store_compiled_sql": False,
-    "cache_dir": Path(settings().runtime.runtime_dir, "airflow", "cosmos"),
+    "dbt_cmd_global_flags": ["--no-use-colors"],
     "execution_timeout": timedelta(minutes=20),
 }
 SNAPSHOT_FLAGS = ["--select", "+resource_type:snapshot", "--resource-type", "model", "--resource-type", "snapshot"]

@@ -51,7 +51,8 @@ class Airflow:
         """Start a run of the batch DAG, once Airflow has read its file; the run's id."""
         deadline = time.monotonic() + _LISTED_WITHIN_SECONDS
         while (dag := self._find(f"/api/v2/dags/{DAG_ID}")) is None:
-            self._raise_import_errors()
+            if errors := self.import_errors():
+                raise ServiceError(f"Airflow cannot read {errors[0]}")
             if time.monotonic() > deadline:
                 raise ServiceError(f"Airflow does not list the DAG {DAG_ID}: see `loglake logs airflow-dag-processor`")
             time.sleep(_POLL_SECONDS)
@@ -74,18 +75,17 @@ class Airflow:
         if state == "failed":
             raise ServiceError(self._reason(run, run_id, tasks))
 
+    def import_errors(self) -> list[str]:
+        """The files of the DAG folder that Airflow cannot read, each with the last line of its traceback."""
+        errors = self._call("GET", "/api/v2/importErrors")["import_errors"]
+        return [f"{error['filename']}: {error['stack_trace'].strip().splitlines()[-1]}" for error in errors]
+
     def _reason(self, run: str, run_id: str, tasks: list[dict[str, Any]]) -> str:
         failed = next((task for task in tasks if task["state"] == "failed"), None)
         if failed is None:
             return f"run {run_id} of {DAG_ID} failed: see {self._base}/dags/{DAG_ID}/runs/{quote(run_id)}"
         log = self._call("GET", f"{run}/taskInstances/{failed['task_id']}/logs/{failed['try_number']}")
         return f"{failed['task_id']} failed: {first_error(log['content'])}; log: {self._base}/dags/{DAG_ID}/runs/{quote(run_id)}"
-
-    def _raise_import_errors(self) -> None:
-        errors = self._call("GET", "/api/v2/importErrors")["import_errors"]
-        if errors:
-            last = errors[0]["stack_trace"].strip().splitlines()[-1]
-            raise ServiceError(f"Airflow cannot read {errors[0]['filename']}: {last}")
 
     def _find(self, path: str) -> Any:
         return self._call("GET", path, missing_ok=True)
