@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _GRACE_SECONDS = 15.0
+#: For what a command that is gone left behind: nobody waits for its work any more.
+_ORPHAN_GRACE_SECONDS = 2.0
 
 
 class _StopAskedFor(Exception):
@@ -36,6 +38,7 @@ def run(command: list[str], grace_seconds: float = _GRACE_SECONDS) -> int:
     try:
         child = subprocess.Popen(command, preexec_fn=_end_with_parent)  # noqa: PLW1509 - one thread
         code = child.wait()
+        grace_seconds = _ORPHAN_GRACE_SECONDS
     except _StopAskedFor:
         code = 0
     finally:
