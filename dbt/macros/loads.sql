@@ -48,7 +48,13 @@
 {# Predicate: the row came in a load that this model or snapshot has not read yet (any load when its table is made anew). #}
 {% macro is_new(column='load_id') %}
     {%- set kept = execute and load_cached_relation(this) is not none and not flags.FULL_REFRESH -%}
-    {{ column }} > {{ position(this.identifier) if kept else -1 }} and {{ column }} <= {{ horizon() }}
+    {%- set after, upto = (position(this.identifier) if kept else -1), horizon() -%}
+    {%- if kept and after > upto -%}
+        {{ exceptions.raise_compiler_error(
+            this.identifier ~ " holds load " ~ after ~ ", the books end at " ~ upto ~ ": raw was made anew; run `loglake model --full-refresh`"
+        ) }}
+    {%- endif -%}
+    {{ column }} > {{ after }} and {{ column }} <= {{ upto }}
 {%- endmacro %}
 
 {# SQL of each model's post-hook, in the model's transaction: it now holds everything up to the horizon. #}
