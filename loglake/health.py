@@ -95,6 +95,9 @@ def _ask_postgres() -> str:
 
 def _ask_kafka() -> str:
     config = settings().kafka
+    # Asked first because kafka-python leaves its sockets open when no broker can be reached.
+    if not any(_listens(address) for address in config.brokers.split(",")):
+        raise ServiceError(f"no broker answers at {config.brokers}: see `loglake logs kafka`")
     limit = int(TIMEOUT_SECONDS * 1000)
     admin = KafkaAdminClient(**clients.kafka(), bootstrap_timeout_ms=limit, request_timeout_ms=limit)
     try:

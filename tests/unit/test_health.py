@@ -7,7 +7,7 @@ import pytest
 
 from loglake import health
 from loglake.errors import ServiceError
-from loglake.settings import StreamSettings
+from loglake.settings import StreamSettings, settings
 from stack.airflow import heartbeat_lack
 
 pytestmark = pytest.mark.unit
@@ -121,3 +121,13 @@ NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 )
 def test_airflow_component_needs_a_fresh_heartbeat_of_this_start(seen: datetime | None, lack: str) -> None:
     assert heartbeat_lack(seen, since=NOW - timedelta(minutes=10), now=NOW) == lack
+
+
+def test_a_broker_that_is_down_is_named_with_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGLAKE_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    settings.cache_clear()
+    try:
+        status = health.check_kafka()
+    finally:
+        settings.cache_clear()
+    assert status == health.Status("Kafka", False, "no broker answers at 127.0.0.1:1: see `loglake logs kafka`")
