@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import psutil
+import psycopg
 
 from loglake import clients, health, validate
 from loglake.errors import ServiceError
@@ -29,8 +30,11 @@ def check_services() -> dict[str, str]:
 
 def validate_postgres() -> str:
     """ServiceError with everything that is wrong in the warehouse."""
-    with clients.postgres("monitor") as connection:
-        problems = validate.validate_warehouse(connection)
+    try:
+        with clients.postgres("monitor") as connection:
+            problems = validate.validate_warehouse(connection)
+    except psycopg.Error as error:
+        raise ServiceError(f"the warehouse cannot be asked: {' '.join(str(error).split())}") from error
     if problems:
         raise ServiceError("; ".join(problems))
     return "schema, roles and the last load's books are in order, no load in flight"

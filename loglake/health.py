@@ -82,7 +82,7 @@ def require(statuses: list[Status]) -> None:
 def _status(name: str, ask: Callable[[], str]) -> Status:
     try:
         return Status(name, True, ask())
-    except (ServiceError, psycopg.Error, KafkaError, requests.RequestException, OSError, ValueError) as error:
+    except (ServiceError, psycopg.Error, KafkaError, OSError, ValueError) as error:
         return Status(name, False, " ".join(str(error).split()) or type(error).__name__)
 
 
@@ -124,7 +124,7 @@ def _ask_hdfs() -> str:
     for url in settings().hdfs.http_url.split(";"):
         try:
             beans += _json(f"{url}/jmx?qry={_NAMENODE_BEANS}")["beans"]
-        except (ServiceError, requests.RequestException) as error:
+        except ServiceError as error:
             failures.append(str(error))
     if not beans:
         raise ServiceError("; ".join(failures) or "the NameNode tells nothing about itself")
@@ -197,7 +197,10 @@ def _json(url: str) -> Any:
     # No proxy of the environment: these addresses are the stack's own.
     with requests.Session() as session:
         session.trust_env = False
-        response = session.get(url, timeout=TIMEOUT_SECONDS)
+        try:
+            response = session.get(url, timeout=TIMEOUT_SECONDS)
+        except requests.RequestException as error:
+            raise ServiceError(f"no answer from {url.partition('?')[0]} ({type(error).__name__}): see `loglake status`") from error
     if response.status_code != requests.codes.ok:
         raise ServiceError(f"{url} answers {response.status_code}")
     return response.json()
