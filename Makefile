@@ -32,6 +32,8 @@ clean: down ## Remove the data, logs and secrets of the stack; the environment a
 lint: setup ## Check style
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/sqlfluff lint dbt
+	$(LOGLAKE) contract --check
 
 types: setup ## Check types
 	.venv/bin/mypy
