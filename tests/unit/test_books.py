@@ -52,8 +52,14 @@ def test_each_imbalance_is_found(change, finding):
 
 
 def test_work_that_waits_is_a_note_and_not_a_finding():
-    behind = replace(FACTS, kafka={0: Bounds(0, 70), 1: Bounds(0, 40)}, lake_at_load=90, loaded=replace(
-        LOADED, rows_read=90, rows_inserted=80, rows_since_full=90), raw_events=80, dbt_load_id=1)
+    behind = replace(
+        FACTS,
+        kafka={0: Bounds(0, 70), 1: Bounds(0, 40)},
+        lake_at_load=90,
+        loaded=replace(LOADED, rows_read=90, rows_inserted=80, rows_since_full=90),
+        raw_events=80,
+        dbt_load_id=1,
+    )
     books = balance(behind)
     assert books.balanced, books.findings
     assert [note.split()[0] for note in books.notes] == ["10", "10"]

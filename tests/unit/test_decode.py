@@ -57,7 +57,7 @@ def test_a_field_that_the_contract_does_not_name_is_ignored():
         (GOOD.replace(b'"bob"', b'{"a":1}'), "wrong_type"),
         (GOOD.replace(b'"latency_ms":30', b'"latency_ms":"30"'), "wrong_type"),
         (GOOD.replace(b'"latency_ms":30', b'"latency_ms":true'), "wrong_type"),
-        (GOOD.replace(b'-7', b'-4', 1) if b"-7" in GOOD[:60] else b"[]", "wrong_type"),
+        (GOOD.replace(b"-7", b"-4", 1) if b"-7" in GOOD[:60] else b"[]", "wrong_type"),
         (GOOD.replace(b'"age":33', b'"age":333'), "out_of_range"),
         (GOOD.replace(b'"rating":"4.5"', b'"rating":"5.5"'), "out_of_range"),
         (GOOD.replace(b"12.50", b"12.555"), "impossible_amount"),
