@@ -1,5 +1,6 @@
 """What the steps of a batch run do; the DAG only says when. Each raises ServiceError with one line when the run must not go on."""
 
+import contextlib
 import json
 import logging
 import subprocess
@@ -90,8 +91,9 @@ def _end_tree(pid: int) -> None:
     except psutil.NoSuchProcess:
         return
     for member in tree:
-        if member.is_running():
+        with contextlib.suppress(psutil.NoSuchProcess):
             member.terminate()
     _, left = psutil.wait_procs(tree, timeout=_END_SECONDS)
     for member in left:
-        member.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
