@@ -39,6 +39,8 @@ _DECODER = msgspec.json.Decoder(Event)
 _CENT = Decimal(1).scaleb(-events.MONEY_SCALE)
 _MONEY_LIMIT = Decimal(10) ** (events.MONEY_PRECISION - events.MONEY_SCALE)
 _MAX_DETAIL = 300
+_REQUIRED = {name: tuple(tuple(path.split(".")) for path in paths) for name, paths in events.REQUIRED.items()}
+_ABSENT = (None, "", ())
 _KNOWN_VERSIONS = frozenset(events.SCHEMA_VERSIONS)
 
 
@@ -81,18 +83,13 @@ def check(event: Event, received: datetime) -> None:
     for name, moment in (("event_ts", event.event_ts), ("sent_at", event.sent_at)):
         if not events.EARLIEST_EVENT <= moment <= latest:
             raise Reject("impossible_time", f"{name} {moment.isoformat()}")
-    for path in events.REQUIRED[event.event_type]:
-        group, field = path.split(".")
-        if not _present(getattr(getattr(event, group), field, None)):
-            raise Reject("missing_field", f"{event.event_type} needs {path}")
+    for group, field in _REQUIRED[event.event_type]:
+        if getattr(getattr(event, group), field, None) in _ABSENT:
+            raise Reject("missing_field", f"{event.event_type} needs {group}.{field}")
     if event.product is not None:
         _check_product(event.product)
     if event.order is not None:
         _check_order(event.order, event.event_type)
-
-
-def _present(value: object) -> bool:
-    return value not in (None, "", ())
 
 
 def _check_product(product: events.Product) -> None:
