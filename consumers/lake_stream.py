@@ -25,12 +25,10 @@ from loglake.errors import LoglakeError, ServiceError, StreamPositionError
 from loglake.settings import settings
 from loglake.spark import iceberg_table, java_iterator, session
 from loglake.topic import bounds, topic_id
+from loglake.warehouse import LAKE_STREAM, STREAM_LOCK_KEY
 
 log = logging.getLogger("consumers.lake_stream")
 
-STREAM = "lake"
-#: Advisory lock of the one writer (see pg_locks.objid); a second stream would write records twice.
-LOCK_KEY = 7_265_001
 LOCK_TIMEOUT = "30s"
 _STOP_SECONDS = 60
 
@@ -87,7 +85,7 @@ def start(spark: SparkSession) -> StreamingQuery:
     config = settings()
     writer = (
         records(spark, _starting_position(spark))
-        .writeStream.queryName(STREAM)
+        .writeStream.queryName(LAKE_STREAM)
         .format("iceberg")
         .outputMode("append")
         .trigger(processingTime=f"{config.stream.trigger_seconds} seconds")
@@ -158,7 +156,7 @@ def _be_the_only_one(connection: psycopg.Connection) -> None:
     """Hold the stream's advisory lock for as long as the connection lives."""
     connection.execute("select set_config('lock_timeout', %s, false)", [LOCK_TIMEOUT])
     try:
-        connection.execute("select pg_advisory_lock(%s)", [LOCK_KEY])
+        connection.execute("select pg_advisory_lock(%s)", [STREAM_LOCK_KEY])
     except psycopg.errors.LockNotAvailable as error:
         raise StreamPositionError("another lake stream is running: stop it first (`loglake status`, `loglake down`)") from error
 
@@ -196,7 +194,7 @@ def _write_reports(listener: progress.ProgressListener, connection: psycopg.Conn
     try:
         report = listener.reports.get(timeout=0.5)
         while True:
-            progress.write_report(connection, STREAM, report)
+            progress.write_report(connection, LAKE_STREAM, report)
             report = listener.reports.get_nowait()
     except queue.Empty:
         return

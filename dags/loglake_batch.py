@@ -21,7 +21,7 @@ from cosmos.config import ProfileConfig
 from cosmos.constants import InvocationMode
 from cosmos.operators.local import DbtBuildLocalOperator
 
-from loglake import batch_steps, orchestrate
+from loglake import batch_steps, models, orchestrate
 from loglake.settings import PROJECT, settings
 
 DEFAULT_ARGS = {
@@ -44,7 +44,6 @@ DBT = {
     "dbt_cmd_global_flags": ["--no-use-colors"],
     "execution_timeout": timedelta(minutes=20),
 }
-SNAPSHOT_FLAGS = ["--select", "+resource_type:snapshot", "--resource-type", "model", "--resource-type", "snapshot"]
 
 
 @dag(
@@ -75,7 +74,7 @@ def loglake_batch() -> None:
     @task_group
     def dbt_group() -> None:
         # Not `dbt snapshot`: on a new warehouse the staging views it reads would not be there yet.
-        snapshot = DbtBuildLocalOperator(task_id="dbt_snapshot_task", dbt_cmd_flags=SNAPSHOT_FLAGS, **DBT)
+        snapshot = DbtBuildLocalOperator(task_id="dbt_snapshot_task", dbt_cmd_flags=models.SNAPSHOT[1:], **DBT)
         build = DbtBuildLocalOperator(task_id="dbt_run_task", **DBT)
         snapshot >> build
 

@@ -19,10 +19,9 @@ from kafka.errors import KafkaError
 from loglake import clients
 from loglake.errors import ServiceError
 from loglake.settings import LOOPBACK, StreamSettings, settings
+from loglake.warehouse import LAKE_STREAM
 
 TIMEOUT_SECONDS = 5.0
-#: Name under which the lake's stream reports in `ops.stream_heartbeat`.
-LAKE_STREAM = "lake"
 #: A stream that missed this many triggers, and has been silent for at least a minute, is taken for dead.
 _MISSED_TRIGGERS = 6
 _LEAST_SILENCE = timedelta(seconds=60)

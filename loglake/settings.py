@@ -4,12 +4,15 @@ The environment variable of a field is its class's prefix plus its name in capit
 No other module reads the environment.
 """
 
+import difflib
 import os
 import secrets
 import string
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -19,6 +22,10 @@ PROJECT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
 #: Postgres roles, least privilege each; `postgres` is the owner and is used by `loglake up` only.
 ROLES = ("postgres", "lake_catalog", "loader", "dbt", "monitor", "bi_reader", "airflow")
+
+
+#: Variables of ours that are marks and messages between processes, not settings.
+_NO_SETTINGS = ("LOGLAKE_STACK", "LOGLAKE_DBT_")
 
 
 class _Settings(BaseSettings):
@@ -159,7 +166,6 @@ class LoadSettings(_Settings):
 class AirflowSettings(_Settings):
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_AIRFLOW_")
     port: int = Field(8082, description="port of the UI and the API")
-    scheduler_health_port: int = Field(8974, description="reserved: no health page is served yet")
     user: str = Field("airflow", description="log-in name of the UI")
     password: SecretStr = Field(SecretStr("airflow"), description="its password")
     schedule: str = Field("*/10 * * * *", description="cron expression of the batch DAG")
@@ -181,12 +187,23 @@ GROUPS: tuple[type[_Settings], ...] = (
 )
 
 
+def check_names(names: Iterable[str]) -> None:
+    """SettingsError for a variable of ours that no setting has: a slip of the pen must not pass in silence."""
+    known = {f"{group.model_config['env_prefix']}{field}".upper() for group in GROUPS for field in group.model_fields}
+    for name in names:
+        if name.startswith("LOGLAKE_") and name not in known and not name.startswith(_NO_SETTINGS):
+            near = difflib.get_close_matches(name, known, 1)
+            raise SettingsError(f"there is no setting {name}" + (f": did you mean {near[0]}?" if near else ", see .env.example"))
+
+
 class Settings:
     """All services' settings, made once per process by `settings()`."""
 
     def __init__(self) -> None:
+        check_names([*os.environ, *dotenv_values(PROJECT / ".env")])
         self.runtime = RuntimeSettings()
-        files = (PROJECT / ".env", self.runtime.secrets_file)
+        # The later file wins: a password that the user sets takes the place of the generated one.
+        files = (self.runtime.secrets_file, PROJECT / ".env")
         self.kafka = KafkaSettings()
         self.hdfs = HdfsSettings()
         self.postgres = PostgresSettings(_env_file=files)

@@ -1,14 +1,16 @@
 """How a job gets its Spark session: one function, fed by the settings; the same code on one machine and on a cluster."""
 
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pyspark
 from pyspark.sql import SparkSession
 
-from loglake.errors import SettingsError
+from loglake.errors import ServiceError, SettingsError
 from loglake.settings import LOOPBACK, PROJECT, export, settings
 from loglake.tables import CATALOG, FULL_NAME
 
@@ -20,6 +22,7 @@ _RETRYABLE = "57P01,57P02,57P03"
 def session(name: str, cores: int, driver_memory: str, executor_memory: str, ui_port: int | None = None) -> SparkSession:
     """A session with the lake's catalog `lake`; `ui_port` None means no web UI. SettingsError when the jars are missing."""
     config = settings()
+    _reach(config.spark.master_url)
     export(**environment())
     builder = SparkSession.builder.appName(name).master(config.spark.master_url)
     for key, value in _options(cores, driver_memory, executor_memory, ui_port).items():
@@ -31,13 +34,24 @@ def session(name: str, cores: int, driver_memory: str, executor_memory: str, ui_
     return spark
 
 
+def _reach(master: str) -> None:
+    """ServiceError when a standalone master does not listen: Spark itself would try for minutes."""
+    url = urlsplit(master)
+    if url.scheme != "spark" or url.hostname is None or url.port is None:
+        return
+    try:
+        socket.create_connection((url.hostname, url.port), timeout=5).close()
+    except OSError as error:
+        raise ServiceError(f"the Spark master does not listen at {master} ({error}): start it with `loglake up`") from error
+
+
 def environment() -> dict[str, str]:
     """What a Spark process of this machine needs in its environment."""
     config = settings()
     variables = {
         "SPARK_HOME": str(Path(pyspark.__file__).parent),
         "SPARK_LOCAL_IP": LOOPBACK,
-        "SPARK_LOCAL_DIRS": str(config.runtime.data_dir / "spark-local"),
+        "SPARK_LOCAL_DIRS": str(config.runtime.data_dir / "spark" / "local"),
         "SPARK_CONF_DIR": str(PROJECT / "loglake" / "sparkconf"),
         "PYSPARK_PYTHON": sys.executable,
         "HADOOP_USER_NAME": config.hdfs.user,

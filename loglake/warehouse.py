@@ -7,6 +7,7 @@ import psycopg
 from psycopg import sql
 
 from loglake.columns import COLUMNS, INGESTED_AT, POSITION
+from loglake.errors import ServiceError
 from loglake.settings import PostgresSettings
 
 #: Columns of `raw.log_events` in order, without load_id: the contract first, then where the record came from.
@@ -15,6 +16,10 @@ NOT_NULL = frozenset(column.name for column in RAW_COLUMNS if not column.group) 
 
 #: Advisory lock that a load holds in the warehouse's database for as long as it runs.
 LOAD_LOCK_KEY = 7_265_002
+#: Advisory lock of the one lake stream; a second one would write records twice.
+STREAM_LOCK_KEY = 7_265_001
+#: The lake stream's name in `ops.stream_heartbeat`.
+LAKE_STREAM = "lake"
 
 SCHEMAS = {
     "raw": "loader",
@@ -161,6 +166,7 @@ def apply_schema(connection: psycopg.Connection) -> None:
         connection.execute(OPS_TABLES)
         connection.execute(raw_log_events_ddl())
         connection.execute(RAW_TABLES)
+        _require_columns(connection)
         for statement in comments():
             connection.execute(statement)
         connection.execute("reset role")
@@ -172,6 +178,23 @@ def apply_schema(connection: psycopg.Connection) -> None:
         connection.execute(sql.SQL("grant temporary on database {} to dbt").format(sql.Identifier(connection.info.dbname)))
         connection.execute("alter role bi_reader set default_transaction_read_only = on")
         connection.execute("alter role monitor set default_transaction_read_only = on")
+
+
+def _require_columns(connection: psycopg.Connection) -> None:
+    """ServiceError when `raw.log_events` was made for an older contract, with the statement that brings it up to date."""
+    known = {
+        row[0]
+        for row in connection.execute(
+            "select column_name from information_schema.columns where table_schema = 'raw' and table_name = 'log_events'"
+        ).fetchall()
+    }
+    lacking = [column for column in RAW_COLUMNS if column.name not in known]
+    if lacking:
+        added = ", ".join(f"add column {column.name} {column.postgres}" for column in lacking)
+        raise ServiceError(
+            f"raw.log_events lacks {', '.join(column.name for column in lacking)} of the contract: "
+            f'run `loglake sql --role loader -- -c "alter table raw.log_events {added}"`, then `loglake up`'
+        )
 
 
 def apply_catalog(connection: psycopg.Connection) -> None:

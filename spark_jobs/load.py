@@ -72,6 +72,17 @@ def load(spark: SparkSession, *, full: bool = False) -> LoadResult:
     return LoadResult(last_id + 1, planned.start, planned.end, len(planned.files), **asdict(counts), seconds=time.monotonic() - began)
 
 
+def run(*, full: bool = False) -> LoadResult:
+    """One load with a Spark session of its own."""
+    config = settings().load
+    clients.postgres("loader").close()  # a warehouse that is down should be told before Spark is started
+    spark = session("loglake-load", config.cores, config.driver_memory, config.executor_memory)
+    try:
+        return load(spark, full=full)
+    finally:
+        spark.stop()
+
+
 def _stage(spark: SparkSession, planned: lake_range.Range, load_id: int) -> list[str]:
     """COPY the range's rows into one staging table per task; the tables' names. The token keeps a killed load's tasks apart."""
     config, token = settings(), secrets.token_hex(4)
@@ -100,11 +111,8 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="read the whole lake again; rows that are there count as duplicates")
     arguments = parser.parse_args()
     logs.configure()
-    config = settings()
     try:
-        spark = session("loglake-load", config.load.cores, config.load.driver_memory, config.load.executor_memory)
-        result = load(spark, full=arguments.full)
-        spark.stop()
+        result = run(full=arguments.full)
     except LoglakeError as error:
         log.error("%s", error)
         sys.exit(error.exit_code)

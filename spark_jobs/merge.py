@@ -8,10 +8,8 @@ import psycopg
 from psycopg import sql
 
 from loglake.errors import LoadInProgressError
-from loglake.warehouse import RAW_COLUMNS
+from loglake.warehouse import LOAD_LOCK_KEY, RAW_COLUMNS
 
-#: Advisory lock of the one loader (see pg_locks.objid).
-LOCK_KEY = 7_265_002
 #: Months with a partition of their own; event ids of any other time go to the default partition.
 FIRST_MONTH = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -44,7 +42,7 @@ def take_lock(connection: psycopg.Connection, timeout_seconds: float) -> None:
     """Hold the loader's lock for as long as the connection lives; LoadInProgressError when another load keeps it."""
     connection.execute("select set_config('lock_timeout', %s, false)", [f"{int(timeout_seconds * 1000)}ms"])
     try:
-        connection.execute("select pg_advisory_lock(%s)", [LOCK_KEY])
+        connection.execute("select pg_advisory_lock(%s)", [LOAD_LOCK_KEY])
     except psycopg.errors.LockNotAvailable as error:
         raise LoadInProgressError(
             f"another load is running, and did not end within {timeout_seconds:g} s: try later, or set LOGLAKE_LOAD_LOCK_TIMEOUT_SECONDS"

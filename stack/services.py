@@ -6,17 +6,22 @@ from datetime import datetime
 import psycopg
 
 from loglake import clients
+from loglake.settings import settings
+from loglake.warehouse import LAKE_STREAM
 from stack import airflow, hdfs, kafka, postgres, spark
 from stack.service import Service
 
-STREAM = "lake"
 #: A stream that refuses to start (its position would not be safe) says why and must not be started again.
 _REFUSED = 2
 
 
 def services() -> tuple[Service, ...]:
-    """All services; the settings of this moment are written into them."""
-    return (postgres.service(), kafka.service(), *hdfs.services(), *spark.services(), lake_stream(), *airflow.services())
+    """All services, but for servers that the settings say are elsewhere; the settings of this moment are written into them."""
+    config = settings()
+    brokers = () if config.kafka.bootstrap_servers else (kafka.service(),)
+    nodes = () if config.hdfs.name_service else hdfs.services()
+    cluster = () if config.spark.master else spark.services()
+    return (postgres.service(), *brokers, *nodes, *cluster, lake_stream(), *airflow.services())
 
 
 def lake_stream() -> Service:
@@ -37,7 +42,7 @@ def stream_probe(started: datetime) -> str:
     """Content when the stream has finished a trigger since its process was started."""
     try:
         with clients.postgres("monitor") as connection:
-            row = connection.execute("select seen_at from ops.stream_heartbeat where stream = %s", [STREAM]).fetchone()
+            row = connection.execute("select seen_at from ops.stream_heartbeat where stream = %s", [LAKE_STREAM]).fetchone()
     except psycopg.OperationalError as error:
         return str(error).strip().splitlines()[-1]
     return "" if row and row[0] > started else "the stream has not finished a trigger yet"

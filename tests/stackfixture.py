@@ -25,7 +25,7 @@ CORE = ("postgres", "kafka", "namenode", "datanode", "spark-master", "spark-work
 LAKE_STREAM = ("lake-stream",)
 AIRFLOW = ("airflow-api", "airflow-scheduler", "airflow-dag-processor")
 #: Ports that no service of the stack declares as its own, but that two stacks must not share.
-_OTHER_PORTS = ("LOGLAKE_STREAM_UI_PORT", "LOGLAKE_AIRFLOW_SCHEDULER_HEALTH_PORT")
+_OTHER_PORTS = ("LOGLAKE_STREAM_UI_PORT",)
 #: Below the range the kernel gives to outgoing connections, so that a port stays free while its server restarts.
 _PORT_RANGE = range(15_000, 32_000)
 _POLL_SECONDS = 0.3

@@ -19,16 +19,9 @@ def load(
     as_json: Annotated[bool, typer.Option("--json", help="The result as one line of JSON.")] = False,
 ) -> None:
     """Load what is new in the lake into Postgres, once, without Airflow."""
-    from loglake.settings import settings
-    from loglake.spark import session
-    from spark_jobs.load import load as run_load
+    from spark_jobs.load import run
 
-    config = settings().load
-    spark = session("loglake-load", config.cores, config.driver_memory, config.executor_memory)
-    try:
-        result = run_load(spark, full=full)
-    finally:
-        spark.stop()
+    result = run(full=full)
     out.print(json.dumps({**asdict(result), "note": result.note}) if as_json else result.note)
 
 

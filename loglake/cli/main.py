@@ -6,6 +6,7 @@ import typer
 
 from loglake.cli import batch, bench, contract, demo, generate, model, replay, stack
 from loglake.cli.console import fail
+from loglake.cli.outage import explain
 from loglake.errors import LoglakeError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
@@ -38,3 +39,9 @@ def run() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        outage = explain(error)
+        if outage is None:
+            raise
+        fail(outage)
+        sys.exit(1)

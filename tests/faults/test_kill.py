@@ -13,6 +13,7 @@ import pytest
 
 from loglake import clients
 from loglake.settings import settings
+from loglake.warehouse import LOAD_LOCK_KEY
 from producers import ledger
 from tests import pipeline
 from tests.stackfixture import EmbeddedStack
@@ -145,10 +146,8 @@ def test_two_loads_at_once_load_once(lake_stream, settled, tmp_path):
 
 
 def test_a_load_that_cannot_have_the_lock_leaves_with_one_clear_line(lake_stream, settled):
-    from spark_jobs.merge import LOCK_KEY
-
     with clients.postgres("loader") as holder:
-        holder.execute("select pg_advisory_lock(%s)", [LOCK_KEY])
+        holder.execute("select pg_advisory_lock(%s)", [LOAD_LOCK_KEY])
         done = lake_stream.cli("load", LOGLAKE_LOAD_LOCK_TIMEOUT_SECONDS="0.5")
     assert done.returncode == 1
     assert "another load is running" in done.stderr

@@ -60,6 +60,7 @@ select
     order_lines.order_status as status,
     orders.order_id,
     order_lines.line_number,
+    order_lines.currency,
     orders.load_id
 from orders
 inner join order_lines on orders.deciding_event_id = order_lines.event_id
