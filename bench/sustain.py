@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from bench.idle import cpu_seconds, processes
-from loglake import clients, topic
+from loglake import topic
 from loglake.settings import settings
 
 _SAMPLE_SECONDS = 2.0
@@ -75,10 +75,7 @@ def _end() -> int:
 
 
 def _lag() -> int:
-    """Records of the topic that no finished batch of the stream has brought to the lake."""
-    with clients.postgres("monitor") as connection:
-        row = connection.execute("select end_offsets from ops.stream_progress order by finished_at desc limit 1").fetchone()
-    return _end() - (sum(row[0].values()) if row else 0)
+    return topic.lake_lag(settings().kafka.topic)
 
 
 def _settle() -> None:

@@ -18,9 +18,9 @@ from pyspark.sql.streaming.listener import (
 OBSERVED = "records"
 
 _BATCH = """
-insert into ops.stream_progress (query_id, batch_id, run_id, finished_at, duration_ms, rows_read, rows_rejected,
+insert into ops.stream_progress (query_id, batch_id, run_id, topic, finished_at, duration_ms, rows_read, rows_rejected,
                                  start_offsets, end_offsets, lag, event_delay_seconds)
-values (%(query_id)s, %(batch_id)s, %(run_id)s, now(), %(duration_ms)s, %(rows_read)s, %(rows_rejected)s,
+values (%(query_id)s, %(batch_id)s, %(run_id)s, %(topic)s, now(), %(duration_ms)s, %(rows_read)s, %(rows_rejected)s,
         %(start_offsets)s, %(end_offsets)s, %(lag)s, %(event_delay_seconds)s)
 on conflict (query_id, batch_id) do update
 set run_id = excluded.run_id, finished_at = excluded.finished_at, duration_ms = excluded.duration_ms,
@@ -57,12 +57,13 @@ class ProgressListener(StreamingQueryListener):
 def batch_report(progress: dict[str, Any]) -> dict[str, Any]:
     """The row of `ops.stream_progress` for one progress report of Spark (its JSON, as a dict)."""
     source = progress["sources"][0]
-    start, end, latest = (_offsets(source.get(name)) for name in ("startOffset", "endOffset", "latestOffset"))
+    (_, start), (topic, end), (_, latest) = (_offsets(source.get(name)) for name in ("startOffset", "endOffset", "latestOffset"))
     observed = progress.get("observedMetrics", {}).get(OBSERVED, {})
     return {
         "query_id": progress["id"],
         "run_id": progress["runId"],
         "batch_id": progress["batchId"],
+        "topic": topic,
         "duration_ms": progress["durationMs"].get("triggerExecution", 0),
         "rows_read": observed.get("rows_read") or 0,
         "rows_rejected": observed.get("rows_rejected") or 0,
@@ -73,10 +74,10 @@ def batch_report(progress: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _offsets(text: Any) -> dict[str, int]:
-    """Offsets per partition of the one topic in Spark's `{"topic": {"0": 1}}`, which may come as text; {} for none."""
+def _offsets(text: Any) -> tuple[str, dict[str, int]]:
+    """The one topic in Spark's `{"topic": {"0": 1}}`, which may come as text, and its offsets per partition; empty for none."""
     document = json.loads(text) if isinstance(text, str) else text
-    return next(iter(document.values()), {}) if document else {}
+    return next(iter(document.items()), ("", {})) if document else ("", {})
 
 
 def write_report(connection: psycopg.Connection, stream: str, report: dict[str, Any]) -> None:

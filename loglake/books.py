@@ -45,8 +45,9 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything the books are made of; `lake_at_load` None: that snapshot has expired."""
+    """Everything the books are made of; `kafka` is the bounds of the topic now in use, `lake_at_load` None: that snapshot has expired."""
 
+    topic: str
     kafka: dict[int, Bounds]
     lake: LakeCount
     lake_at_load: int | None
@@ -83,26 +84,28 @@ def balance(facts: Facts) -> Books:
 
 def _check_lake(facts: Facts) -> tuple[list[str], list[str]]:
     findings: list[str] = []
+    for topic, partitions in facts.lake.topics.items():
+        for partition, held in partitions.items():
+            findings += _check_partition(f"partition {partition} of {topic}", held)
     waiting = 0
     for partition, bounds in sorted(facts.kafka.items()):
-        held = facts.lake.partitions.get(partition)
-        if held is None:
-            waiting += bounds.end - bounds.first
-            continue
-        findings += _check_partition(partition, held, bounds.end)
-        waiting += max(0, bounds.end - held.last - 1)
+        reached = facts.lake.topics.get(facts.topic, {}).get(partition)
+        waiting += max(0, bounds.end - (reached.last + 1 if reached else bounds.first))
+        if reached and reached.last >= bounds.end:
+            findings.append(
+                f"lake: partition {partition} of {facts.topic} reaches offset {reached.last}, "
+                f"but Kafka ends at {bounds.end - 1}: not the same topic"
+            )
     notes = [f"{waiting:,} records in Kafka are not in the lake yet: the stream will bring them"] if waiting else []
     return findings, notes
 
 
-def _check_partition(partition: int, held: PartitionCount, end: int) -> list[str]:
+def _check_partition(name: str, held: PartitionCount) -> list[str]:
     findings = []
     if held.missing:
-        findings.append(f"lake: {held.missing:,} offsets of partition {partition} between {held.first} and {held.last} are missing")
+        findings.append(f"lake: {held.missing:,} offsets of {name} between {held.first} and {held.last} are missing")
     if held.repeated:
-        findings.append(f"lake: {held.repeated:,} offsets of partition {partition} are there more than once")
-    if held.last >= end:
-        findings.append(f"lake: partition {partition} reaches offset {held.last}, but Kafka ends at {end - 1}: not the same topic")
+        findings.append(f"lake: {held.repeated:,} offsets of {name} are there more than once")
     return findings
 
 
@@ -149,6 +152,7 @@ def gather() -> Facts:
     bronze = lake.table()
     counted = lake.count(bronze) if bronze else LakeCount({}, 0, 0)
     return Facts(
+        topic=settings().kafka.topic,
         kafka=topic.bounds(settings().kafka.topic),
         lake=counted,
         lake_at_load=_lake_at_load(bronze, loaded),

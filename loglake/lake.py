@@ -91,26 +91,28 @@ class PartitionCount:
 
 @dataclass(frozen=True)
 class LakeCount:
-    """The lake's rows, read from its data files: per Kafka partition, and the good and the rejected ones."""
+    """The lake's rows, read from its data files: per topic and Kafka partition, and the good and the rejected ones."""
 
-    partitions: dict[int, PartitionCount]
+    topics: dict[str, dict[int, PartitionCount]]
     good: int
     rejected: int
 
 
 def count(lake: StaticTable) -> LakeCount:
-    """Read the position of every row of the current snapshot (three narrow columns) and count."""
-    offsets: dict[int, list[np.ndarray]] = {}
+    """Read the position of every row of the current snapshot and count."""
+    offsets: dict[tuple[str, int], list[np.ndarray]] = {}
     rejected = rows = 0
     for file in data_files(lake):
-        table = read_columns(file, ("partition", "offset", "reject_reason"))
+        table = read_columns(file, ("topic", "partition", "offset", "reject_reason"))
         rows += table.num_rows
         rejected += table.num_rows - table["reject_reason"].null_count
-        partitions, values = table["partition"].to_numpy(), table["offset"].to_numpy()
-        for partition in np.unique(partitions):
-            offsets.setdefault(int(partition), []).append(values[partitions == partition])
-    counted = {partition: _count(np.concatenate(parts)) for partition, parts in sorted(offsets.items())}
-    return LakeCount(counted, rows - rejected, rejected)
+        for source in table.group_by(["topic", "partition"]).aggregate([("offset", "list")]).to_batches():
+            for topic, partition, values in zip(source["topic"], source["partition"], source["offset_list"], strict=True):
+                offsets.setdefault((topic.as_py(), partition.as_py()), []).append(values.values.to_numpy())
+    topics: dict[str, dict[int, PartitionCount]] = {}
+    for (topic, partition), parts in sorted(offsets.items()):
+        topics.setdefault(topic, {})[partition] = _count(np.concatenate(parts))
+    return LakeCount(topics, rows - rejected, rejected)
 
 
 def _count(offsets: np.ndarray) -> PartitionCount:

@@ -12,6 +12,8 @@ from loglake import clients
 from loglake.errors import ServiceError
 from loglake.settings import settings
 
+_REACHED = "select end_offsets from ops.stream_progress where topic = %s order by finished_at desc limit 1"
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -44,6 +46,14 @@ def bounds(topic: str) -> dict[int, Bounds]:
             raise ServiceError(f"topic {topic} does not exist on {settings().kafka.brokers}: run `loglake up`, or create it")
         first, end = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
     return {partition.partition: Bounds(first[partition], end[partition]) for partition in partitions}
+
+
+def lake_lag(topic: str) -> int:
+    """Records of the topic that no finished batch of the lake stream has brought to the lake."""
+    end = sum(partition.end for partition in bounds(topic).values())
+    with clients.postgres("monitor") as connection:
+        row = connection.execute(_REACHED, [topic]).fetchone()
+    return end - (sum(row[0].values()) if row else 0)
 
 
 def topic_id(topic: str) -> uuid.UUID:

@@ -50,6 +50,7 @@ create table if not exists ops.stream_progress (
     query_id text not null,
     batch_id bigint not null,
     run_id text not null,
+    topic text not null,
     finished_at timestamptz not null,
     duration_ms bigint not null,
     rows_read bigint not null,

@@ -89,27 +89,21 @@ def _send(count: int, replay: list[Path]) -> list[str]:
 
 
 def _wait_for_lake() -> None:
-    """Wait, with a bar, until the lake holds as many records as the topic."""
-    from loglake import lake, topic
+    """Wait, with a bar, until the stream has brought every record of the topic to the lake."""
+    from loglake import topic
     from loglake.settings import settings
 
     deadline = time.monotonic() + _LAKE_SECONDS
     columns = (TextColumn("in the lake"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    name = settings().kafka.topic
     with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task("lake")
-        while True:
-            wanted = sum(bounds.end for bounds in topic.bounds(settings().kafka.topic).values())
-            table = lake.table()
-            held = lake.total_records(table) if table else 0
-            bar.update(task, completed=held, total=wanted)
-            if held >= wanted:
-                break
+        task = bar.add_task("lake", total=topic.lake_lag(name))
+        while lag := topic.lake_lag(name):
+            bar.update(task, completed=(bar.tasks[0].total or 0) - lag)
             if time.monotonic() > deadline:
-                raise ServiceError(
-                    f"after {_LAKE_SECONDS:.0f} s the lake holds {held:,} of {wanted:,} records: see `loglake logs lake-stream`"
-                )
+                raise ServiceError(f"after {_LAKE_SECONDS:.0f} s the stream still lags by {lag:,} records: see `loglake logs lake-stream`")
             time.sleep(_POLL_SECONDS)
-    out.print(f"the lake holds all {held:,} records of the topic")
+    out.print("the lake holds every record of the topic")
 
 
 def _run_dag() -> None:

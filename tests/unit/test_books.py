@@ -12,8 +12,9 @@ pytestmark = pytest.mark.unit
 
 LOADED = Loaded(loads=2, rows_read=100, rows_inserted=90, rows_duplicate=7, rows_rejected=3, rows_since_full=100, snapshot_to=5)
 FACTS = Facts(
+    topic="t",
     kafka={0: Bounds(0, 60), 1: Bounds(0, 40)},
-    lake=LakeCount({0: PartitionCount(60, 0, 59, 0), 1: PartitionCount(40, 0, 39, 0)}, good=97, rejected=3),
+    lake=LakeCount({"t": {0: PartitionCount(60, 0, 59, 0), 1: PartitionCount(40, 0, 39, 0)}}, good=97, rejected=3),
     lake_at_load=100,
     loaded=LOADED,
     raw_events=90,
@@ -34,8 +35,11 @@ def test_books_that_balance():
 @pytest.mark.parametrize(
     ("change", "finding"),
     [
-        ({"lake": LakeCount({0: PartitionCount(59, 0, 59, 0), 1: PartitionCount(40, 0, 39, 0)}, 97, 3)}, "lake: 1 offsets of partition 0"),
-        ({"lake": LakeCount({0: PartitionCount(61, 0, 59, 1), 1: PartitionCount(40, 0, 39, 0)}, 97, 3)}, "more than once"),
+        (
+            {"lake": LakeCount({"t": {0: PartitionCount(59, 0, 59, 0), 1: PartitionCount(40, 0, 39, 0)}}, 97, 3)},
+            "lake: 1 offsets of partition 0",
+        ),
+        ({"lake": LakeCount({"t": {0: PartitionCount(61, 0, 59, 1), 1: PartitionCount(40, 0, 39, 0)}}, 97, 3)}, "more than once"),
         ({"kafka": {0: Bounds(0, 50), 1: Bounds(0, 40)}}, "not the same topic"),
         ({"loaded": replace(LOADED, rows_inserted=91), "raw_events": 91}, "load: 100 rows read are not"),
         ({"loaded": replace(LOADED, rows_since_full=99)}, "load: 99 rows were read of 100"),
@@ -66,5 +70,12 @@ def test_work_that_waits_is_a_note_and_not_a_finding():
 
 
 def test_the_first_finding_names_the_first_stage():
-    books = balance(replace(FACTS, raw_events=1, lake=LakeCount({0: PartitionCount(59, 0, 59, 0)}, 97, 3)))
+    books = balance(replace(FACTS, raw_events=1, lake=LakeCount({"t": {0: PartitionCount(59, 0, 59, 0)}}, 97, 3)))
     assert books.findings[0].startswith("lake:")
+
+
+def test_a_topic_that_is_no_longer_in_use_is_checked_but_not_waited_for():
+    both = {**FACTS.lake.topics, "old": {0: PartitionCount(8, 0, 9, 0)}}
+    books = balance(replace(FACTS, lake=replace(FACTS.lake, topics=both)))
+    assert books.findings == ["lake: 2 offsets of partition 0 of old between 0 and 9 are missing"]
+    assert books.notes == []
