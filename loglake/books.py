@@ -84,9 +84,9 @@ def balance(facts: Facts) -> Books:
 
 def _check_lake(facts: Facts) -> tuple[list[str], list[str]]:
     findings: list[str] = []
-    for topic, partitions in facts.lake.topics.items():
+    for name, partitions in facts.lake.topics.items():
         for partition, held in partitions.items():
-            findings += _check_partition(f"partition {partition} of {topic}", held)
+            findings += _check_partition(f"partition {partition} of {name}", held)
     waiting = 0
     for partition, bounds in sorted(facts.kafka.items()):
         reached = facts.lake.topics.get(facts.topic, {}).get(partition)
