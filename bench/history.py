@@ -15,6 +15,7 @@ from loglake.spark import session
 from producers.flaws import Flaws
 from producers.generate import Plan, generate
 from spark_jobs.load import load
+from spark_jobs.merge import only_loader
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ def _bring(spark: SparkSession, events: int) -> None:
 def _run(spark: SparkSession) -> tuple[float, float]:
     """A batch as the DAG runs it; the seconds of load and dbt."""
     began = time.perf_counter()
-    load(spark)
+    with only_loader(settings().load.lock_timeout_seconds) as connection:
+        load(spark, connection)
     loaded = time.perf_counter()
     models.snapshot()
     models.build()

@@ -27,6 +27,7 @@ from producers.publisher import Publisher
 from producers.record import Record
 from spark_jobs.copy_files import copy_columns, project, stage_columns
 from spark_jobs.load import load
+from spark_jobs.merge import only_loader
 
 Tell = Callable[[str], None]
 #: The last moment of the generated events (Unix seconds): any fixed time in the past.
@@ -156,7 +157,8 @@ def load_afresh(spark: SparkSession) -> int:
     """The whole load of the lake into an empty warehouse: staging, deduplication, manifest."""
     with clients.postgres("loader") as connection:
         connection.execute("truncate raw.log_events, raw.rejected_events, ops.load_manifest")
-    return load(spark).rows_read
+    with only_loader(settings().load.lock_timeout_seconds) as connection:
+        return load(spark, connection).rows_read
 
 
 def raw_copy(rows: pa.Table) -> int:

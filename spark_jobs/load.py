@@ -13,9 +13,10 @@ import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
+import psycopg
 from pyspark.sql import SparkSession
 
-from loglake import clients, logs
+from loglake import clients, lake, logs
 from loglake.errors import LoglakeError
 from loglake.settings import settings
 from loglake.spark import session
@@ -49,38 +50,48 @@ class LoadResult:
         )
 
 
-def load(spark: SparkSession, *, full: bool = False) -> LoadResult:
-    """Load what is new; `full` reads the whole lake again, for when the history between is gone."""
-    config = settings()
+def run(*, full: bool = False) -> LoadResult:
+    """One load with a Spark session of its own; `full` reads the whole lake again, for when the history between is gone.
+
+    The lock comes before Spark: a load that waits for it must not hold the cores that the one before it needs.
+    With nothing new Spark is not started at all.
+    """
+    config, began = settings().load, time.monotonic()
+    with merge.only_loader(config.lock_timeout_seconds) as connection:
+        _, position = merge.last_position(connection)
+        bronze = lake.table()
+        snapshot = bronze.current_snapshot() if bronze else None
+        if snapshot is None or (snapshot.snapshot_id == position and not full):
+            return _nothing_new(position, began)
+        spark = session("loglake-load", config.cores, config.driver_memory, config.executor_memory)
+        try:
+            return load(spark, connection, full=full)
+        finally:
+            spark.stop()
+
+
+def load(spark: SparkSession, connection: psycopg.Connection, *, full: bool = False) -> LoadResult:
+    """Load what is new; `connection` holds the loader's lock (`merge.only_loader`)."""
     began, started_at = time.monotonic(), datetime.now(UTC)
-    with clients.postgres("loader") as connection:
-        merge.take_lock(connection, config.load.lock_timeout_seconds)
-        merge.drop_leftovers(connection)
-        last_id, position = merge.last_position(connection)
-        planned = lake_range.plan(spark, None if full else position)
-        if planned is None:
-            return LoadResult(None, position, position, 0, 0, 0, 0, 0, time.monotonic() - began)
-        names = _stage(spark, planned, last_id + 1)
-        manifest = {
-            "load_id": last_id + 1,
-            "snapshot_from": planned.start,
-            "snapshot_to": planned.end,
-            "started_at": started_at,
-            "files_read": len(planned.files),
-        }
-        counts = merge.merge(connection, names, manifest)
+    merge.drop_leftovers(connection)
+    last_id, position = merge.last_position(connection)
+    planned = lake_range.plan(spark, None if full else position)
+    if planned is None:
+        return _nothing_new(position, began)
+    names = _stage(spark, planned, last_id + 1)
+    manifest = {
+        "load_id": last_id + 1,
+        "snapshot_from": planned.start,
+        "snapshot_to": planned.end,
+        "started_at": started_at,
+        "files_read": len(planned.files),
+    }
+    counts = merge.merge(connection, names, manifest)
     return LoadResult(last_id + 1, planned.start, planned.end, len(planned.files), **asdict(counts), seconds=time.monotonic() - began)
 
 
-def run(*, full: bool = False) -> LoadResult:
-    """One load with a Spark session of its own."""
-    config = settings().load
-    clients.postgres("loader").close()  # a warehouse that is down should be told before Spark is started
-    spark = session("loglake-load", config.cores, config.driver_memory, config.executor_memory)
-    try:
-        return load(spark, full=full)
-    finally:
-        spark.stop()
+def _nothing_new(position: int | None, began: float) -> LoadResult:
+    return LoadResult(None, position, position, 0, 0, 0, 0, 0, time.monotonic() - began)
 
 
 def _stage(spark: SparkSession, planned: lake_range.Range, load_id: int) -> list[str]:

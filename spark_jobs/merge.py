@@ -1,12 +1,14 @@
 """The transaction of a load: staged rows into `raw`, and the manifest that accounts for them. All of it, or none."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import psycopg
 from psycopg import sql
 
+from loglake import clients
 from loglake.errors import LoadInProgressError
 from loglake.warehouse import LOAD_LOCK_KEY, RAW_COLUMNS
 
@@ -38,8 +40,15 @@ class Counts:
     rows_rejected: int
 
 
-def take_lock(connection: psycopg.Connection, timeout_seconds: float) -> None:
-    """Hold the loader's lock for as long as the connection lives; LoadInProgressError when another load keeps it."""
+@contextmanager
+def only_loader(timeout_seconds: float) -> Iterator[psycopg.Connection]:
+    """A connection that holds the loader's lock for as long as it lives; LoadInProgressError when another load keeps it."""
+    with clients.postgres("loader") as connection:
+        _take_lock(connection, timeout_seconds)
+        yield connection
+
+
+def _take_lock(connection: psycopg.Connection, timeout_seconds: float) -> None:
     connection.execute("select set_config('lock_timeout', %s, false)", [f"{int(timeout_seconds * 1000)}ms"])
     try:
         connection.execute("select pg_advisory_lock(%s)", [LOAD_LOCK_KEY])
