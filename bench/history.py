@@ -74,9 +74,8 @@ def _measure(spark: SparkSession, new: int, history: int, rounds: int, tell: Cal
 def _bring(spark: SparkSession, events: int) -> None:
     """So many new events into the lake."""
     generate(Plan(count=events, flaws=Flaws(late=0.02, resent=0.02, malformed=0.01)))
-    writer = lake_stream.records(spark, "earliest").writeStream.format("iceberg").outputMode("append").trigger(availableNow=True)
-    checkpoint = settings().hdfs.uri + lake_stream.checkpoint_path()
-    writer.option("checkpointLocation", checkpoint).option("fanout-enabled", "true").toTable(tables.FULL_NAME).awaitTermination()
+    rows = lake_stream.records(spark, "earliest")
+    lake_stream.into_lake(rows).trigger(availableNow=True).toTable(tables.FULL_NAME).awaitTermination()
 
 
 def _run(spark: SparkSession) -> tuple[float, float]:

@@ -120,9 +120,8 @@ def stream(spark: SparkSession) -> int:
     spark.sql(f"DROP TABLE IF EXISTS {tables.FULL_NAME} PURGE")
     spark.sql(tables.create_table(config.lake))
     clients.webhdfs().delete(config.lake.checkpoints, recursive=True)
-    writer = lake_stream.records(spark, "earliest").writeStream.format("iceberg").outputMode("append").trigger(availableNow=True)
-    checkpoint = config.hdfs.uri + lake_stream.checkpoint_path()
-    writer.option("checkpointLocation", checkpoint).option("fanout-enabled", "true").toTable(tables.FULL_NAME).awaitTermination()
+    rows = lake_stream.records(spark, "earliest")
+    lake_stream.into_lake(rows).trigger(availableNow=True).toTable(tables.FULL_NAME).awaitTermination()
     return _rows_in_lake()
 
 

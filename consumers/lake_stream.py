@@ -17,6 +17,7 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
+from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from consumers import position, progress
 from consumers.bronze import KAFKA_COLUMNS, decoder
@@ -82,17 +83,19 @@ def checkpoint_path() -> str:
 
 def start(spark: SparkSession) -> StreamingQuery:
     """Start the query from the position that the lake proves; StreamPositionError when there is none."""
-    config = settings()
-    writer = (
-        records(spark, _starting_position(spark))
-        .writeStream.queryName(LAKE_STREAM)
-        .format("iceberg")
+    rows = records(spark, _starting_position(spark))
+    writer = into_lake(rows).queryName(LAKE_STREAM).trigger(processingTime=f"{settings().stream.trigger_seconds} seconds")
+    return writer.toTable(tables.FULL_NAME)
+
+
+def into_lake(rows: DataFrame) -> DataStreamWriter:
+    """A writer of bronze rows that keeps its place in the lake's checkpoint; the caller says when it triggers."""
+    return (
+        rows.writeStream.format("iceberg")
         .outputMode("append")
-        .trigger(processingTime=f"{config.stream.trigger_seconds} seconds")
-        .option("checkpointLocation", config.hdfs.uri + checkpoint_path())
+        .option("checkpointLocation", settings().hdfs.uri + checkpoint_path())
         .option("fanout-enabled", "true")
     )
-    return writer.toTable(tables.FULL_NAME)
 
 
 def records(spark: SparkSession, starting: str) -> DataFrame:

@@ -40,6 +40,10 @@ class LoadResult:
     rows_rejected: int
     seconds: float
 
+    def as_json(self) -> str:
+        """One line: the fields and the note."""
+        return json.dumps({**asdict(self), "note": self.note})
+
     @property
     def note(self) -> str:
         if self.load_id is None:
@@ -128,7 +132,7 @@ def main() -> None:
         log.error("%s", error)
         sys.exit(error.exit_code)
     log.info("%s", result.note)
-    print(json.dumps({**asdict(result), "note": result.note}))  # noqa: T201
+    print(result.as_json())  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """`loglake load` and `loglake reconcile`: one batch now, and the books."""
 
 import json
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -22,7 +21,7 @@ def load(
     from spark_jobs.load import run
 
     result = run(full=full)
-    out.print(json.dumps({**asdict(result), "note": result.note}) if as_json else result.note)
+    out.print(result.as_json() if as_json else result.note)
 
 
 @app.command()
