@@ -16,6 +16,10 @@ from loglake import clients, tables
 from loglake.settings import settings
 from loglake.tables import path_of
 
+#: What `count` reads of each row.
+COUNTED = ("topic", "partition", "offset", "reject_reason")
+#: A file up to this size is fetched whole: one request is faster than one per column.
+_WHOLE_BYTES = 1024 * 1024
 _LOCATION = """
 select metadata_location from iceberg_tables where catalog_name = %s and table_namespace = %s and table_name = %s
 """
@@ -103,7 +107,7 @@ def count(lake: StaticTable) -> LakeCount:
     offsets: dict[tuple[str, int], list[np.ndarray]] = {}
     rejected = rows = 0
     for file in data_files(lake):
-        table = read_columns(file, ("topic", "partition", "offset", "reject_reason"))
+        table = read_columns(file, COUNTED)
         rows += table.num_rows
         rejected += table.num_rows - table["reject_reason"].null_count
         for source in table.group_by(["topic", "partition"]).aggregate([("offset", "list")]).to_batches():
@@ -125,7 +129,41 @@ def data_files(lake: StaticTable) -> list[DataFile]:
 
 
 def read_columns(file: DataFile, names: tuple[str, ...]) -> pa.Table:
-    """Some columns of a data file."""
-    with clients.webhdfs().read(path_of(file.file_path)) as reader:
-        content = pa.py_buffer(reader.read())
-    return pq.read_table(pa.BufferReader(content), columns=list(names))
+    """Some columns of a data file; of a large one nothing else is fetched."""
+    client, path = clients.webhdfs(), path_of(file.file_path)
+    if file.file_size_in_bytes > _WHOLE_BYTES:
+        source = pa.PythonFile(_Ranges(client, path, file.file_size_in_bytes), mode="r")
+    else:
+        with client.read(path) as reader:
+            source = pa.BufferReader(pa.py_buffer(reader.read()))
+    return pq.ParquetFile(source, pre_buffer=True).read(columns=list(names))
+
+
+class _Ranges(io.RawIOBase):
+    """A file on HDFS of which each read is one request for just those bytes."""
+
+    def __init__(self, client: InsecureClient, path: str, length: int) -> None:
+        self._client, self._path, self._length, self._at = client, path, length, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._length}[whence]
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        left = max(self._length - self._at, 0)
+        wanted = left if size is None or size < 0 else min(size, left)
+        if not wanted:
+            return b""
+        with self._client.read(self._path, offset=self._at, length=wanted) as reader:
+            content: bytes = reader.read()
+        self._at += len(content)
+        return content

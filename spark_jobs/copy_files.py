@@ -4,12 +4,14 @@ The row → Arrow step of a Spark scan is the brake of a load (docs/benchmarks.m
 the data never leaves Arrow. Columns are found by Iceberg's field ids: a renamed or added column is read as it should be.
 """
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import adbc_driver_postgresql.dbapi as adbc
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from hdfs.client import InsecureClient
 
@@ -31,6 +33,26 @@ class CopyTask:
     postgres_uri: str
 
 
+@dataclass
+class Staged:
+    """What a task copied into `stage.<table>`: rows with and without a reject reason, and the first 8 hex digits of their event ids.
+
+    Counted on the way, where the columns are in memory anyway, so that the merge does not scan the tables for it.
+    """
+
+    table: str
+    good: int = 0
+    rejected: int = 0
+    id_prefixes: set[str] = dataclasses.field(default_factory=set)
+
+    def count(self, batch: pa.RecordBatch) -> None:
+        """Add a batch with the columns `event_id` and `reject_reason`."""
+        good = batch.column("reject_reason").null_count
+        self.good += good
+        self.rejected += batch.num_rows - good
+        self.id_prefixes |= set(pc.unique(pc.utf8_slice_codeunits(batch.column("event_id"), 0, 8).drop_null()).to_pylist())
+
+
 def stage_columns() -> str:
     """The column list of a staging table: the lake's columns, nested ones as JSON text."""
     return ", ".join(f'"{column.name}" {postgres_type(_staged(column.arrow))}' for column in LAKE_COLUMNS)
@@ -45,25 +67,27 @@ def copy_columns() -> pa.Schema:
     return pa.schema([pa.field(column.name, _staged(column.arrow)) for column in LAKE_COLUMNS])
 
 
-def copy_files(task: CopyTask) -> int:
-    """Fill `stage.<table>` in one transaction, replacing what an earlier try of the task left; the number of rows."""
-    schema = copy_columns()
+def copy_files(task: CopyTask) -> Staged:
+    """Fill `stage.<table>` in one transaction, replacing what an earlier try of the task left."""
+    schema, staged = copy_columns(), Staged(task.table)
     with adbc.connect(task.postgres_uri) as connection, connection.cursor() as cursor:
         cursor.execute(f'DROP TABLE IF EXISTS stage."{task.table}"')
         cursor.execute(f'CREATE UNLOGGED TABLE stage."{task.table}" ({stage_columns()})')
-        reader = pa.RecordBatchReader.from_batches(schema, _batches(task, schema))
-        rows: int = cursor.adbc_ingest(task.table, reader, mode="append", db_schema_name="stage")
+        reader = pa.RecordBatchReader.from_batches(schema, _batches(task, schema, staged))
+        cursor.adbc_ingest(task.table, reader, mode="append", db_schema_name="stage")
         connection.commit()
-    return rows
+    return staged
 
 
-def _batches(task: CopyTask, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _batches(task: CopyTask, schema: pa.Schema, staged: Staged) -> Iterator[pa.RecordBatch]:
     client = InsecureClient(task.hdfs_url, user=task.hdfs_user)
     for path in task.paths:
         with client.read(path) as reader:
             content = pa.py_buffer(reader.read())
         for batch in pq.ParquetFile(pa.BufferReader(content)).iter_batches(_BATCH_ROWS):
-            yield project(batch, schema, task.field_ids)
+            projected = project(batch, schema, task.field_ids)
+            staged.count(projected)
+            yield projected
 
 
 def project(batch: pa.RecordBatch, schema: pa.Schema, field_ids: dict[str, int]) -> pa.RecordBatch:

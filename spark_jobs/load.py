@@ -21,7 +21,7 @@ from loglake.errors import LoglakeError
 from loglake.settings import settings
 from loglake.spark import session
 from spark_jobs import lake_range, merge
-from spark_jobs.copy_files import CopyTask, copy_files
+from spark_jobs.copy_files import CopyTask, Staged, copy_files
 
 log = logging.getLogger("spark_jobs.load")
 
@@ -82,7 +82,7 @@ def load(spark: SparkSession, connection: psycopg.Connection, *, full: bool = Fa
     planned = lake_range.plan(spark, None if full else position)
     if planned is None:
         return _nothing_new(position, began)
-    names = _stage(spark, planned, last_id + 1)
+    staged = _stage(spark, planned, last_id + 1)
     manifest = {
         "load_id": last_id + 1,
         "snapshot_from": planned.start,
@@ -90,7 +90,7 @@ def load(spark: SparkSession, connection: psycopg.Connection, *, full: bool = Fa
         "started_at": started_at,
         "files_read": len(planned.files),
     }
-    counts = merge.merge(connection, names, manifest)
+    counts = merge.merge(connection, staged, manifest)
     return LoadResult(last_id + 1, planned.start, planned.end, len(planned.files), **asdict(counts), seconds=time.monotonic() - began)
 
 
@@ -98,8 +98,8 @@ def _nothing_new(position: int | None, began: float) -> LoadResult:
     return LoadResult(None, position, position, 0, 0, 0, 0, 0, time.monotonic() - began)
 
 
-def _stage(spark: SparkSession, planned: lake_range.Range, load_id: int) -> list[str]:
-    """COPY the range's rows into one staging table per task; the tables' names. The token keeps a killed load's tasks apart."""
+def _stage(spark: SparkSession, planned: lake_range.Range, load_id: int) -> list[Staged]:
+    """COPY the range's rows into one staging table per task. The token keeps a killed load's tasks apart."""
     config, token = settings(), secrets.token_hex(4)
     tasks = [
         CopyTask(
@@ -112,13 +112,14 @@ def _stage(spark: SparkSession, planned: lake_range.Range, load_id: int) -> list
         )
         for number, files in enumerate(lake_range.balance(planned.files, config.load.cores))
     ]
-    copied = sum(spark.sparkContext.parallelize(tasks, len(tasks)).map(copy_files).collect())
+    staged = spark.sparkContext.parallelize(tasks, len(tasks)).map(copy_files).collect()
+    copied = sum(part.good + part.rejected for part in staged)
     expected = sum(file.rows for file in planned.files)
     if copied != expected:
         raise LoglakeError(
             f"load {load_id}: {copied} rows were copied of {expected} that the lake's files hold; nothing was loaded, run it again"
         )
-    return [task.table for task in tasks]
+    return staged
 
 
 def main() -> None:

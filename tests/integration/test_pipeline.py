@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from loglake import lake
 from producers import ledger
 from tests import pipeline
 from tests.stackfixture import EmbeddedStack
@@ -128,3 +129,18 @@ def test_a_full_load_after_lost_history_changes_no_row_and_balances(lake_stream,
     assert pipeline.query(_CONTENT["raw.log_events"], role="postgres") == before
     books = pipeline.books(lake_stream)
     assert books["balanced"], books["findings"]
+
+
+@pytest.mark.usefixtures("run_through")
+def test_a_large_data_file_is_counted_without_fetching_all_of_it(monkeypatch):
+    bronze = lake.table()
+    file = max(lake.data_files(bronze), key=lambda file: file.file_size_in_bytes)
+    fetched: list[int] = []
+    read = lake._Ranges.read
+    monkeypatch.setattr(lake._Ranges, "read", lambda self, size=-1: fetched.append(size) or read(self, size))
+    monkeypatch.setattr(lake, "_WHOLE_BYTES", file.file_size_in_bytes)
+    whole = lake.read_columns(file, lake.COUNTED)
+    assert fetched == []
+    monkeypatch.setattr(lake, "_WHOLE_BYTES", 0)
+    assert lake.read_columns(file, lake.COUNTED) == whole
+    assert 0 < sum(fetched) < file.file_size_in_bytes / 2

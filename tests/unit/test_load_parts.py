@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from loglake.columns import ITEM
-from spark_jobs.copy_files import as_json, project
+from spark_jobs.copy_files import Staged, as_json, project
 from spark_jobs.lake_range import DataFile, balance
-from spark_jobs.merge import month_bounds, partition_name
+from spark_jobs.merge import month_bounds, months, partition_name
 from tests.sample import event_id
 
 pytestmark = pytest.mark.unit
@@ -51,3 +51,22 @@ def test_a_month_holds_its_uuids_and_no_other(month):
     assert event_id(2**62 - 1, month.replace(day=30, hour=23)) < high
     assert event_id(0, following) >= high
     assert partition_name(month) == f"log_events_{month.year}_{month.month:02}"
+
+
+def test_a_task_counts_what_it_copies():
+    staged = Staged("a")
+    staged.count(pa.record_batch({"event_id": ["0197738a-0833-7c59", None], "reject_reason": [None, "empty: 0 bytes"]}))
+    staged.count(pa.record_batch({"event_id": ["0197738b-0833-7c59"], "reject_reason": pa.array([None], pa.string())}))
+    assert staged == Staged("a", good=2, rejected=1, id_prefixes={"0197738a", "0197738b"})
+
+
+def test_the_months_of_event_ids_end_now_and_begin_in_2000():
+    def prefix(moment):
+        return event_id(0, moment)[:8]
+
+    now = datetime(2026, 3, 4, tzinfo=UTC)
+    moments = [datetime(2025, 12, 31, 23, 59, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 3, 5, tzinfo=UTC)]
+    wanted = [datetime(2025, 12, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)]
+    found = months({prefix(moment) for moment in moments}, now)
+    assert [month for month in found if month != datetime(2026, 2, 1, tzinfo=UTC)] == wanted
+    assert months({prefix(datetime(2026, 4, 2, tzinfo=UTC)), "00000000", "ffffffff"}, now) == []
