@@ -12,9 +12,10 @@ import adbc_driver_postgresql.dbapi as adbc
 import confluent_kafka
 import pyarrow as pa
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from bench.tenant import delete_topics, new_topic, tenant
-from bench.timing import Series, ratio, rounds
+from bench.timing import Measured, Series, ratio, rounds
 from consumers import lake_stream
 from loglake import clients, lake, models, tables
 from loglake.columns import LAKE_COLUMNS
@@ -50,9 +51,13 @@ def measure(events: int, number: int, tell: Tell) -> Report:
     """Measure all stages on `events` generated events, `number` rounds each."""
     with tenant():
         sample = make_records(events)
-        series = rounds(number, {"generate": lambda: len(make_records(events))}, tell)
-        series |= rounds(number, {"publish": lambda: publish(sample), "confluent-kafka": lambda: publish_as_peer(sample)}, tell)
+        series = rounds(number, {"generate": Measured(lambda: len(make_records(events)))}, tell)
         config = settings().stream
+        publishers = {
+            "publish": Measured(lambda: publish(sample), lambda: _fresh(settings().kafka.topic)),
+            "confluent-kafka": Measured(lambda: publish_as_peer(sample), lambda: _fresh(_PEER_TOPIC)),
+        }
+        series |= rounds(number, publishers, tell)
         spark = session("loglake-bench", config.cores, "1g", "1g")
         try:
             series |= _spark_rates(spark, sample, number, tell)
@@ -77,8 +82,7 @@ def make_records(number: int) -> list[Record]:
 
 
 def publish(sample: list[Record]) -> int:
-    """Send to a topic made anew, until everything is acknowledged."""
-    _fresh(settings().kafka.topic)
+    """Send until everything is acknowledged."""
     with Publisher(settings().kafka.topic) as publisher:
         for record in sample:
             publisher.send(record)
@@ -87,7 +91,6 @@ def publish(sample: list[Record]) -> int:
 
 def publish_as_peer(sample: list[Record]) -> int:
     """The same with confluent-kafka (librdkafka) and the same guarantees: idempotent, acks=all, lz4, each delivery looked at."""
-    _fresh(_PEER_TOPIC)
     options = {"bootstrap.servers": settings().kafka.brokers, "acks": "all", "enable.idempotence": True, "compression.type": "lz4"}
     producer = confluent_kafka.Producer({**options, "linger.ms": 20, "batch.size": 262_144, "queue.buffering.max.messages": 1_000_000})
     delivered: list[bool] = []
@@ -104,22 +107,47 @@ def _fresh(topic: str) -> None:
 
 
 def _spark_rates(spark: SparkSession, sample: list[Record], number: int, tell: Tell) -> dict[str, Series]:
+    _fresh(settings().kafka.topic)
     publish(sample)
     spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {tables.CATALOG}.{tables.NAMESPACE}")
-    measured = {"stream": lambda: stream(spark), "batch into Parquet": lambda: batch_into_parquet(spark)}
-    series = rounds(number, measured, tell)
+    into_files = {
+        "stream": Measured(lambda: stream(spark), lambda: _empty_lake(spark)),
+        "batch into Parquet": Measured(lambda: batch_into_parquet(spark), lambda: clients.webhdfs().delete(_parquet(), recursive=True)),
+    }
+    series = rounds(number, into_files, tell)
     rows = lake_rows()
-    loads = {"load": lambda: load_afresh(spark), "raw COPY": lambda: raw_copy(rows), "JDBC append": lambda: jdbc_append(spark)}
-    series |= rounds(number, loads, tell)
-    return series | rounds(number, {"dbt": dbt_afresh}, tell)
+    into_postgres = {
+        "load": Measured(lambda: load_once(spark), _empty_warehouse),
+        "raw COPY": Measured(lambda: raw_copy(rows), lambda: _empty_table("bench_copy")),
+        "JDBC append": Measured(lambda: jdbc_append(spark), lambda: _empty_table("bench_jdbc")),
+    }
+    series |= rounds(number, into_postgres, tell)
+    return series | rounds(number, {"dbt": Measured(dbt_afresh)}, tell)
+
+
+def _empty_lake(spark: SparkSession) -> None:
+    spark.sql(f"DROP TABLE IF EXISTS {tables.FULL_NAME} PURGE")
+    spark.sql(tables.create_table(settings().lake))
+    clients.webhdfs().delete(settings().lake.checkpoints, recursive=True)
+
+
+def _empty_warehouse() -> None:
+    with clients.postgres("loader") as connection:
+        connection.execute("truncate raw.log_events, raw.rejected_events, ops.load_manifest")
+
+
+def _empty_table(name: str) -> None:
+    with clients.postgres("loader") as connection:
+        connection.execute(f"drop table if exists stage.{name}")
+        connection.execute(f"create table stage.{name} ({stage_columns()})")
+
+
+def _parquet() -> str:
+    return f"{settings().lake.path}/parquet"
 
 
 def stream(spark: SparkSession) -> int:
-    """The lake stream over the whole topic into a table made anew."""
-    config = settings()
-    spark.sql(f"DROP TABLE IF EXISTS {tables.FULL_NAME} PURGE")
-    spark.sql(tables.create_table(config.lake))
-    clients.webhdfs().delete(config.lake.checkpoints, recursive=True)
+    """The lake stream over the whole topic into an empty table, from the start of the query to its end."""
     rows = lake_stream.records(spark, "earliest")
     lake_stream.into_lake(rows).trigger(availableNow=True).toTable(tables.FULL_NAME).awaitTermination()
     return _rows_in_lake()
@@ -134,8 +162,8 @@ def batch_into_parquet(spark: SparkSession) -> int:
     """The same records through the same transform, as a batch into plain Parquet on HDFS."""
     config = settings()
     source = spark.read.format("kafka").options(**clients.kafka_for_spark(), subscribe=config.kafka.topic).load()
-    path = f"{config.hdfs.uri}{config.lake.path}/parquet"
-    lake_stream.bronze_rows(source).write.mode("overwrite").option("compression", config.lake.compression).parquet(path)
+    target = config.hdfs.uri + _parquet()
+    lake_stream.bronze_rows(source).write.option("compression", config.lake.compression).parquet(target)
     return _rows_in_lake()
 
 
@@ -152,10 +180,8 @@ def lake_rows() -> pa.Table:
     return pa.Table.from_batches(batches)
 
 
-def load_afresh(spark: SparkSession) -> int:
+def load_once(spark: SparkSession) -> int:
     """The whole load of the lake into an empty warehouse: staging, deduplication, manifest."""
-    with clients.postgres("loader") as connection:
-        connection.execute("truncate raw.log_events, raw.rejected_events, ops.load_manifest")
     with only_loader(settings().load.lock_timeout_seconds) as connection:
         return load(spark, connection).rows_read
 
@@ -163,11 +189,7 @@ def load_afresh(spark: SparkSession) -> int:
 def raw_copy(rows: pa.Table) -> int:
     """The ceiling: the same rows from memory, by one binary COPY into a table without index or key."""
     with adbc.connect(clients.postgres_uri("loader")) as connection, connection.cursor() as cursor:
-        cursor.execute("DROP TABLE IF EXISTS stage.bench_copy")
-        cursor.execute(f"CREATE TABLE stage.bench_copy ({stage_columns()})")
         copied: int = cursor.adbc_ingest("bench_copy", rows.to_reader(16_384), mode="append", db_schema_name="stage")
-        connection.commit()
-        cursor.execute("DROP TABLE stage.bench_copy")
         connection.commit()
     return copied
 
@@ -175,10 +197,7 @@ def raw_copy(rows: pa.Table) -> int:
 def jdbc_append(spark: SparkSession) -> int:
     """What most projects do: Spark's JDBC append with batched rewrites, no deduplication and no manifest."""
     config = settings().postgres
-    with clients.postgres("loader") as connection:
-        connection.execute("drop table if exists stage.bench_jdbc")
-        connection.execute(f"create table stage.bench_jdbc ({stage_columns()})")
-    frame = spark.table(tables.FULL_NAME).withColumn("order_items", _json("order_items"))
+    frame = spark.table(tables.FULL_NAME).withColumn("order_items", F.to_json("order_items"))
     frame.write.mode("append").format("jdbc").options(
         url=config.jdbc_url(config.database) + "?reWriteBatchedInserts=true&stringtype=unspecified",
         driver="org.postgresql.Driver",
@@ -189,14 +208,7 @@ def jdbc_append(spark: SparkSession) -> int:
     ).save()
     with clients.postgres("loader") as connection:
         copied: int = connection.execute("select count(*) from stage.bench_jdbc").fetchall()[0][0]
-        connection.execute("drop table stage.bench_jdbc")
     return copied
-
-
-def _json(name: str) -> Any:
-    from pyspark.sql import functions as F
-
-    return F.to_json(name)
 
 
 def dbt_afresh() -> int:

@@ -5,7 +5,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-Measured = Callable[[], int]
+
+@dataclass(frozen=True)
+class Measured:
+    """Something to time: `work` returns how many units it handled; `prepare` runs before it and is not timed."""
+
+    work: Callable[[], int]
+    prepare: Callable[[], object] = lambda: None
 
 
 @dataclass
@@ -23,12 +29,13 @@ class Series:
 
 
 def rounds(number: int, measured: dict[str, Measured], tell: Callable[[str], None]) -> dict[str, Series]:
-    """Run each measurement once per round, in turn; each returns how many units it handled. One warm-up round is not counted."""
+    """Run each measurement once per round, in turn. One warm-up round is not counted."""
     series = {name: Series() for name in measured}
     for turn in range(number + 1):
-        for name, work in measured.items():
+        for name, one in measured.items():
+            one.prepare()
             began = time.perf_counter()
-            units = work()
+            units = one.work()
             rate = units / (time.perf_counter() - began)
             if turn:
                 series[name].rates.append(rate)
