@@ -16,7 +16,7 @@ MARK = "LOGLAKE_STACK"
 _LONGEST_SOCKET = 107 - len(".4194304")
 _LOG_BYTES, _LOG_BACKUPS = "10MB", 3
 #: A service that ends sooner than this after its start has failed to start; that often in a row, supervisor gives up.
-START_SECONDS, START_RETRIES = 3, 20
+_START_SECONDS, _START_RETRIES = 3, 20
 
 
 def socket_path(runtime: Path) -> Path:
@@ -52,11 +52,12 @@ def _program(service: Service, logs: Path) -> dict[str, str]:
     return {
         "command": shlex.join(service.command),
         "directory": str(service.directory),
+        # The ports are named so that supervisor sees a changed one as a changed service; many servers read theirs from a file.
         "environment": environment({**service.environment, "LOGLAKE_STACK_PORTS": " ".join(str(port.number) for port in service.ports)}),
         "autostart": "false",
         **restart,
-        "startsecs": str(START_SECONDS),
-        "startretries": str(START_RETRIES),
+        "startsecs": str(_START_SECONDS),
+        "startretries": str(_START_RETRIES),
         "stopsignal": service.stop_signal,
         "stopwaitsecs": str(service.stop_seconds),
         "stopasgroup": str(service.stop_group).lower(),

@@ -1,10 +1,11 @@
 """The supervisor daemon of a runtime folder: start it, ask it, end it, and leave none of its processes behind."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPException
@@ -13,13 +14,17 @@ from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
 import psutil
-from supervisor.xmlrpc import SupervisorTransport
+from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from loglake.errors import ServiceError
 from loglake.settings import PROJECT, child_environment
 from stack.config import MARK, socket_path
 
 _SHUTDOWN_SECONDS, _TERM_SECONDS = 120, 10
+
+
+class ShuttingDownError(ServiceError):
+    """The supervisor is about to end, and takes no requests any more."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +51,19 @@ class Daemon:
         self._socket = socket_path(runtime)
 
     def running(self) -> bool:
-        """Whether the daemon answers."""
+        """Whether the daemon is there, be it about to end."""
         try:
             with self._rpc() as rpc:
                 rpc.getState()
-        except (OSError, HTTPException):
+        except ShuttingDownError:
+            return True
+        except ServiceError:
             return False
         return True
+
+    def order(self) -> list[str]:
+        """The services of the configuration file, in starting order."""
+        return re.findall(r"^\[program:(.+)\]$", self.config.read_text(), re.MULTILINE)
 
     def start(self) -> None:
         """Start the daemon on its configuration file; ServiceError when it does not come up."""
@@ -91,28 +102,29 @@ class Daemon:
 
     def start_process(self, name: str) -> None:
         """Spawn a service without waiting for it; ServiceError when its program cannot be run."""
-        with self._rpc() as rpc:
-            try:
-                rpc.startProcess(name, False)
-            except Fault as fault:
-                raise ServiceError(f"{name} cannot be started: {fault.faultString}") from fault
+        with self._rpc(f"{name} cannot be started") as rpc:
+            rpc.startProcess(name, False)
 
     def stop_process(self, name: str) -> None:
-        """Stop a service and wait until it is gone."""
+        """Stop a service and wait until it is gone; one that has just ended by itself is no error."""
         with self._rpc() as rpc:
-            rpc.stopProcess(name, True)
+            try:
+                rpc.stopProcess(name, True)
+            except Fault as fault:
+                if fault.faultCode != Faults.NOT_RUNNING:
+                    raise
 
     def shut_down(self) -> None:
-        """End the daemon, which stops what is still running, and wait until it is gone."""
-        with self._rpc() as rpc:
-            pid = rpc.getPID()
-            rpc.shutdown()
+        """End the daemon, which stops what is still running, and wait until it is gone; it may be at it already."""
         try:
-            psutil.Process(pid).wait(_SHUTDOWN_SECONDS)
-        except psutil.NoSuchProcess:
+            process = psutil.Process(int((self.runtime / "supervisord.pid").read_text()))
+            with suppress(ShuttingDownError), self._rpc() as rpc:
+                rpc.shutdown()
+            process.wait(_SHUTDOWN_SECONDS)
+        except (FileNotFoundError, psutil.NoSuchProcess):
             return
         except psutil.TimeoutExpired as expired:
-            raise ServiceError(f"supervisor (pid {pid}) has not ended within {_SHUTDOWN_SECONDS} s") from expired
+            raise ServiceError(f"supervisor (pid {expired.pid}) has not ended within {_SHUTDOWN_SECONDS} s") from expired
 
     def family(self) -> list[psutil.Process]:
         """Every process of this stack, also what its supervisor lost sight of: by mark, by process group, by descent."""
@@ -137,10 +149,17 @@ class Daemon:
         return len(left)
 
     @contextmanager
-    def _rpc(self) -> Iterator[Any]:
+    def _rpc(self, failure: str = "supervisor refuses") -> Iterator[Any]:
+        """The daemon's interface; ServiceError when it refuses a request, ends, or is not there."""
         transport = SupervisorTransport(None, None, f"unix://{self._socket}")
         try:
             yield ServerProxy("http://127.0.0.1", transport=transport).supervisor
+        except Fault as fault:
+            if fault.faultCode == Faults.SHUTDOWN_STATE:
+                raise ShuttingDownError("supervisor is shutting down: run `loglake down`, which waits for it") from fault
+            raise ServiceError(f"{failure}: {fault.faultString}") from fault
+        except (OSError, HTTPException) as error:
+            raise ServiceError(f"supervisor does not answer ({error}): see `loglake logs supervisord`") from error
         finally:
             transport.close()
 

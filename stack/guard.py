@@ -7,9 +7,11 @@ only: it lives as long as the server and should cost next to nothing.
 """
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -34,10 +36,9 @@ def run(command: list[str], grace_seconds: float = _GRACE_SECONDS) -> int:
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
-    child = None
     try:
         child = subprocess.Popen(command, preexec_fn=_end_with_parent)  # noqa: PLW1509 - one thread
-        code = child.wait()
+        code = child.returncode = _wait(child.pid)
         grace_seconds = _ORPHAN_GRACE_SECONDS
     except _StopAskedFor:
         code = 0
@@ -46,6 +47,14 @@ def run(command: list[str], grace_seconds: float = _GRACE_SECONDS) -> int:
             signal.signal(number, signal.SIG_IGN)
         end_descendants(grace_seconds)
     return code if code >= 0 else 128 - code
+
+
+def _wait(pid: int) -> int:
+    """Wait for the child `pid`, meanwhile taking note of every adopted orphan that ends; the exit code, or minus a signal's number."""
+    while True:
+        ended, status = os.wait()
+        if ended == pid:
+            return os.waitstatus_to_exitcode(status)
 
 
 def end_descendants(grace_seconds: float) -> None:
@@ -66,10 +75,8 @@ def end_descendants(grace_seconds: float) -> None:
 def _send(process: "Process", number: int) -> None:
     import psutil
 
-    try:
+    with suppress(psutil.NoSuchProcess):
         process.send_signal(number)
-    except psutil.NoSuchProcess:
-        return
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

@@ -10,11 +10,13 @@ import subprocess
 import zipfile
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from loglake.errors import ServiceError
 from loglake.settings import settings
-from stack import wheels
+from stack import lock, tools, wheels
+from stack.daemon import Daemon
 from stack.java import java
 
 HERE = Path(__file__).resolve().parent
@@ -60,28 +62,45 @@ def present(folder: Path, lock: str) -> bool:
 
 def fetch(progress: Progress) -> bool:
     """Make the jars folder hold what the lock says; False when it already did. ServiceError when a jar differs."""
-    folder, lock = settings().runtime.jars_dir, LOCK.read_text()
-    if present(folder, lock):
+    folder, locked_text = settings().runtime.jars_dir, LOCK.read_text()
+    if present(folder, locked_text):
         return False
-    locked = parse_lock(lock)
+    with _alone(folder):
+        if present(folder, locked_text):
+            return False
+        if Daemon(settings().runtime.runtime_dir).running():
+            raise ServiceError("the jars of the running servers are not those of stack/jars.sha256: run `loglake down` first")
+        _replace(folder, locked_text, progress)
+    return True
+
+
+def _replace(folder: Path, locked_text: str, progress: Progress) -> None:
+    locked = parse_lock(locked_text)
     draft = _resolve(folder, len(locked), progress)
     wrong = difference(locked, digests(draft))
     if wrong:
         cache = _cache(folder)
         raise ServiceError(f"{wrong}: delete {cache} to fetch it again, or run `loglake jars --lock` if stack/ivy.xml was changed")
     _unpack_web_pages(draft / "hadoop-web")
-    (draft / STAMP).write_text(lock)
+    (draft / STAMP).write_text(locked_text)
     shutil.rmtree(folder, ignore_errors=True)
     draft.rename(folder)
-    return True
 
 
 def write_lock(progress: Progress) -> int:
     """Resolve `ivy.xml` anew and write the lock from what came; returns the number of jars."""
     folder = settings().runtime.jars_dir
-    found = digests(_resolve(folder, 0, progress))
+    with _alone(folder):
+        draft = _resolve(folder, 0, progress)
+        found = digests(draft)
+        shutil.rmtree(draft)
     LOCK.write_text(render_lock(found))
     return len(found)
+
+
+def _alone(folder: Path) -> AbstractContextManager[None]:
+    """One process at a time fetches into a folder: two would write into the same draft."""
+    return lock.held(folder.with_name(f"{folder.name}.lock"), f"another `loglake` is fetching the jars into {folder}")
 
 
 def _sha256(path: Path) -> str:
@@ -98,15 +117,13 @@ def _resolve(folder: Path, total: int, progress: Progress) -> Path:
     draft = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    # An Ivy that outlived an interrupted run would write into the next one's folder.
-    ivy = ["setpriv", "--pdeathsig=KILL", str(java()), f"-Dloglake.ivy.cache={_cache(folder)}"]
-    ivy += ["-cp", str(wheels.folder("pyspark") / "jars" / "*"), "org.apache.ivy.Main"]
+    ivy = [str(java()), f"-Dloglake.ivy.cache={_cache(folder)}", "-cp", str(wheels.folder("pyspark") / "jars" / "*"), "org.apache.ivy.Main"]
     what = ["-settings", str(HERE / "ivysettings.xml"), "-ivy", str(HERE / "ivy.xml"), "-confs", *CONFS]
     where = ["-types", "jar", "bundle", "test-jar", "-retrieve", f"{draft}/{PATTERN}"]
     last: deque[str] = deque(maxlen=200)
     done = 0
     steps = 2 * max(total, 1)
-    with subprocess.Popen([*ivy, *what, *where], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(tools.mortal([*ivy, *what, *where]), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         for line in process.stdout or ():
             done += line.lstrip().startswith(("found ", "[SUCCESSFUL ]"))
             last.append(line.strip())

@@ -1,19 +1,20 @@
 """Bring the stack up, one service behind the other's health gate, and take it down again without a trace."""
 
-import fcntl
+import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 
 from loglake.errors import BadInputError, ServiceError
 from loglake.settings import generate_secrets, settings
-from stack import checks, config, logs
-from stack.daemon import Daemon, Process
+from stack import checks, config, lock, logs
+from stack.daemon import Daemon, Process, ShuttingDownError
 from stack.service import Service
 from stack.services import services as all_services
 
 _POLL_SECONDS = 0.2
+#: What the stack and the stages keep in the runtime folder. Named one by one: the folder may hold files of the user's too.
+_STATE = ("data", "logs", "conf", "airflow", "replay", "pools", "secrets.env", "supervisord.conf", "supervisord.pid", "supervisor.sock")
 #: Called with a service, what became of it (starting, running, kept), and the seconds that took.
 Report = Callable[[Service, str, float], None]
 
@@ -32,12 +33,13 @@ def up(names: Sequence[str], report: Report) -> tuple[Service, ...]:
 
     ServiceError names the service that did not become healthy, or the port or disk that forbids it.
     """
-    generate_secrets()
-    runtime = settings().runtime
     services = all_services()
     wanted = select(services, names)
-    runtime.logs_dir.mkdir(parents=True, exist_ok=True)
-    with _alone(runtime.runtime_dir):
+    checks.distinct_ports(services)
+    with _alone():
+        generate_secrets()
+        runtime = settings().runtime
+        runtime.logs_dir.mkdir(parents=True, exist_ok=True)
         daemon = Daemon(runtime.runtime_dir)
         _write_config(daemon, services)
         if daemon.running():
@@ -60,17 +62,35 @@ def down(report: Callable[[str], None]) -> int:
     runtime = settings().runtime.runtime_dir
     if not runtime.exists():
         return 0
-    with _alone(runtime):
+    with _alone():
         daemon = Daemon(runtime)
         family = daemon.family()
         if daemon.running():
-            order = [service.name for service in all_services()]
-            living = [process.name for process in daemon.processes().values() if _lives(process)]
-            for name in sorted(living, key=lambda name: order.index(name) if name in order else -1, reverse=True):
-                daemon.stop_process(name)
-                report(name)
+            with suppress(ShuttingDownError):
+                _stop_all(daemon, report)
             daemon.shut_down()
         return daemon.end(family) + daemon.end(daemon.family())
+
+
+def clean() -> None:
+    """Delete what the stack and the stages made, but for the jars; ServiceError while a process of the stack is there."""
+    runtime = settings().runtime.runtime_dir
+    if not runtime.exists():
+        return
+    with _alone():
+        daemon = Daemon(runtime)
+        if daemon.running() or daemon.family():
+            raise ServiceError("the stack is up: run `loglake down` first")
+        for path in (runtime / name for name in _STATE):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _stop_all(daemon: Daemon, report: Callable[[str], None]) -> None:
+    order = daemon.order()
+    living = [process.name for process in daemon.processes().values() if _lives(process)]
+    for name in sorted(living, key=lambda name: order.index(name) if name in order else -1, reverse=True):
+        daemon.stop_process(name)
+        report(name)
 
 
 def _start(daemon: Daemon, service: Service, report: Report) -> None:
@@ -89,7 +109,7 @@ def _gate(daemon: Daemon, service: Service) -> None:
     """Wait until the service's probe is content; stop it and raise ServiceError when it dies or takes too long."""
     first = daemon.process(service.name)
     deadline = time.monotonic() + service.gate_seconds
-    while lacking := service.probe(first.started):
+    while lacking := service.lacks(first.started):
         now = daemon.process(service.name)
         died = not _lives(now) or now.state == "BACKOFF" or now.pid != first.pid
         if died or time.monotonic() > deadline:
@@ -126,12 +146,7 @@ def _take_in_changes(daemon: Daemon) -> None:
         daemon.add(name, replace=True)
 
 
-@contextmanager
-def _alone(runtime: Path) -> Iterator[None]:
-    """One `up` or `down` at a time in a runtime folder; the lock ends with the process."""
-    with (runtime / "stack.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ServiceError(f"another `loglake up` or `down` is at work on {runtime}: wait for it") from error
-        yield
+def _alone() -> AbstractContextManager[None]:
+    """One `up`, `down` or `clean` at a time in a runtime folder."""
+    runtime = settings().runtime.runtime_dir
+    return lock.held(runtime / "stack.lock", f"another `loglake up`, `down` or `clean` is at work on {runtime}")

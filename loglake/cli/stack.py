@@ -3,17 +3,17 @@
 import dataclasses
 import json
 import os
-import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from loglake.cli.console import err, out
-from loglake.errors import BadInputError, ServiceError
+from loglake.errors import BadInputError
 from loglake.settings import ROLES, child_environment, settings
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from stack.status import Row
 
 app = typer.Typer()
-#: What the stack and the stages keep in the runtime folder. Named one by one: the folder may hold files of the user's too.
-_STATE = ("data", "logs", "conf", "airflow", "replay", "pools", "secrets.env", "supervisord.conf", "stack.lock")
 _STYLE = {"running": "green", "starting": "yellow", "stopping": "yellow", "stopped": "dim"}
 
 
@@ -66,20 +64,15 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON inst
 
 @app.command()
 def logs(
-    name: Annotated[str, typer.Argument(help="The service, or `supervisord`.")],
+    name: Annotated[str, typer.Argument(help="The service, or `supervisord`, or `dbt`.")],
     lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many of the last lines.")] = 50,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as the log grows, until Ctrl-C.")] = False,
 ) -> None:
     """Print the end of a service's log."""
-    from stack.services import services
-
-    known = [service.name for service in services()] + ["supervisord"]
-    if name not in known:
-        raise BadInputError(f"no service {name!r}: there are {', '.join(known)}")
-    path = settings().runtime.logs_dir / f"{name}.log"
-    if not path.exists():
-        raise ServiceError(f"{name} has no log yet: it was never started here")
-    command = ["tail", "-n", str(lines), *(["-F"] if follow else []), str(path)]
+    paths = {path.stem: path for path in sorted(settings().runtime.logs_dir.glob("*.log"))}
+    if name not in paths:
+        raise BadInputError(f"no service {name!r} has a log: there are {', '.join(paths) or 'none, since nothing was started here yet'}")
+    command = ["tail", "-n", str(lines), *(["-F"] if follow else []), str(paths[name])]
     raise typer.Exit(subprocess.run(command, check=False).returncode)
 
 
@@ -121,15 +114,10 @@ def jars(
 @app.command()
 def clean() -> None:
     """Delete the stack's data, logs and secrets; the fetched jars stay. Refuses while the stack is up."""
-    from stack.daemon import Daemon
+    from stack import lifecycle
 
-    runtime = settings().runtime
-    if Daemon(runtime.runtime_dir).running():
-        raise ServiceError("the stack is up: run `loglake down` first")
-    for name in _STATE:
-        path = runtime.runtime_dir / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    out.print(f"removed the data in {runtime.runtime_dir}")
+    lifecycle.clean()
+    out.print(f"removed the data in {settings().runtime.runtime_dir}", markup=False)
 
 
 def fetch_jars() -> None:
@@ -150,7 +138,7 @@ def fetch_jars() -> None:
 
         fetched = stack_jars.fetch(show)
     if fetched:
-        err.print(f"jars fetched and verified: {settings().runtime.jars_dir}")
+        err.print(f"jars fetched and verified: {settings().runtime.jars_dir}", markup=False)
 
 
 def _tell(service: "Service", what: str, seconds: float) -> None:
@@ -160,7 +148,7 @@ def _tell(service: "Service", what: str, seconds: float) -> None:
             err.print(f"{service.name:<22} starting …", end="\r")
         return
     took = "was running" if what == "kept" else f"{seconds:5.1f} s"
-    out.print(f"{service.name:<22} [green]running[/]  {took:<12} {port}", markup=True)
+    out.print(f"{service.name:<22} [green]running[/]  {took:<12} {port}")
 
 
 def _table(rows: "list[Row]") -> Table:
@@ -171,7 +159,7 @@ def _table(rows: "list[Row]") -> Table:
         style = _STYLE.get(row.state, "red")
         shown = [str(value) if value is not None else "" for value in (row.port, row.pid)]
         table.add_row(
-            row.service, f"[{style}]{row.state}[/]", *shown, duration(row.uptime_seconds), str(row.restarts or ""), row.last_error
+            row.service, f"[{style}]{row.state}[/]", *shown, duration(row.uptime_seconds), str(row.restarts or ""), escape(row.last_error)
         )
     return table
 

@@ -53,6 +53,18 @@ def test_a_stop_signal_ends_the_whole_tree() -> None:
     assert not psutil.pid_exists(grandchild)
 
 
+def test_an_orphan_that_ends_while_the_command_lives_is_no_zombie() -> None:
+    # The guard adopts it when its parent ends; nobody else can take note of its end.
+    orphan = "subprocess.run(['sh', '-c', 'sleep 0.3 & echo $!'], check=True); time.sleep(600)"
+    with guarded(orphan) as guard:
+        try:
+            first_line(guard)
+            pid = int(first_line(guard))
+            wait_for(lambda: not psutil.pid_exists(pid))
+        finally:
+            guard.terminate()
+
+
 def test_the_exit_code_is_the_commands() -> None:
     with guarded("child.kill(); child.wait(); sys.exit(3)") as guard:
         assert guard.wait(20) == 3
