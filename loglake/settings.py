@@ -4,28 +4,41 @@ The environment variable of a field is its class's prefix plus its name in capit
 No other module reads the environment.
 """
 
+import base64
 import difflib
+import io
 import os
 import secrets
 import string
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from loglake.errors import SettingsError
 
 PROJECT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
-#: Postgres roles, least privilege each; `postgres` is the owner and is used by `loglake up` only.
+#: Postgres roles, least privilege each; `postgres` is the superuser, for `loglake up`, the server's health gate and measurements.
 ROLES = ("postgres", "lake_catalog", "loader", "dbt", "monitor", "bi_reader", "airflow")
-
 
 #: Variables of ours that are marks and messages between processes, not settings.
 _NO_SETTINGS = ("LOGLAKE_STACK", "LOGLAKE_DBT_")
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("an absolute path is needed")
+    return path
+
+
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+PortNumber = Annotated[int, Field(ge=1, le=65535)]
+_ADDRESSES = r"^([^\s,]+:\d+(,[^\s,]+:\d+)*)?$"
 
 
 class _Settings(BaseSettings):
@@ -36,10 +49,10 @@ class RuntimeSettings(_Settings):
     """Where run-time state lives: data, logs, jars, pids and secrets, all under one ignored folder."""
 
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_")
-    runtime_dir: Path = Field(PROJECT / ".loglake", description="folder of data, logs, pids and generated secrets; an absolute path")
-    jars_dir: Path = Field(PROJECT / ".loglake" / "jars", description="folder of the servers' jars; an absolute path")
-    java_home: Path | None = Field(None, description="JDK or JRE 17 to use; the `java` of PATH when unset")
-    min_free_disk_gib: float = Field(3.0, description="`up` refuses to start with less free disk than this")
+    runtime_dir: AbsolutePath = Field(PROJECT / ".loglake", description="folder of data, logs and generated secrets; an absolute path")
+    jars_dir: AbsolutePath = Field(PROJECT / ".loglake" / "jars", description="folder of the servers' jars; an absolute path")
+    java_home: AbsolutePath | None = Field(None, description="JDK or JRE 17 to use; the `java` of PATH when unset")
+    min_free_disk_gib: NonNegativeFloat = Field(3.0, description="`up` refuses to start with less free disk than this")
 
     @property
     def data_dir(self) -> Path:
@@ -56,13 +69,13 @@ class RuntimeSettings(_Settings):
 
 class KafkaSettings(_Settings):
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_KAFKA_")
-    port: int = Field(9092, description="port of the embedded broker")
-    controller_port: int = Field(9093, description="port of the embedded broker's KRaft controller")
-    bootstrap_servers: str = Field("", description="broker list; the embedded broker when empty")
+    port: PortNumber = Field(9092, description="port of the embedded broker")
+    controller_port: PortNumber = Field(9093, description="port of the embedded broker's KRaft controller")
+    bootstrap_servers: str = Field("", pattern=_ADDRESSES, description="HOST:PORT list with commas; the embedded broker when empty")
     topic: str = Field("LogEvents", description="topic of the events")
-    partitions: int = Field(2, description="partitions of the topic; `up` adds those that are lacking, never takes one away")
-    replication: int = Field(1, description="replicas of each partition, when the topic is created")
-    retention_hours: int = Field(168, description="how long the topic keeps a record, when the topic is created")
+    partitions: PositiveInt = Field(2, description="partitions of the topic; `up` adds those that are lacking, never takes one away")
+    replication: PositiveInt = Field(1, description="replicas of each partition, when the topic is created")
+    retention_hours: PositiveInt = Field(168, description="how long the topic keeps a record, when the topic is created")
     heap: str = Field("320m", description="Java heap of the embedded broker")
 
     @property
@@ -72,14 +85,14 @@ class KafkaSettings(_Settings):
 
 class HdfsSettings(_Settings):
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_HDFS_")
-    namenode_port: int = Field(8020, description="RPC port of the embedded NameNode")
-    namenode_http_port: int = Field(9870, description="port of the embedded NameNode's web UI and WebHDFS")
-    datanode_port: int = Field(9866, description="data port of the embedded DataNode")
-    datanode_http_port: int = Field(9864, description="WebHDFS port of the embedded DataNode")
-    datanode_ipc_port: int = Field(9867, description="RPC port of the embedded DataNode")
+    namenode_port: PortNumber = Field(8020, description="RPC port of the embedded NameNode")
+    namenode_http_port: PortNumber = Field(9870, description="port of the embedded NameNode's web UI and WebHDFS")
+    datanode_port: PortNumber = Field(9866, description="data port of the embedded DataNode")
+    datanode_http_port: PortNumber = Field(9864, description="WebHDFS port of the embedded DataNode")
+    datanode_ipc_port: PortNumber = Field(9867, description="RPC port of the embedded DataNode")
     name_service: str = Field("", description="file system URI, e.g. hdfs://nameservice1; the embedded NameNode when empty")
     web_url: str = Field("", description="WebHDFS URL list (`;` between NameNodes); the embedded NameNode when empty")
-    replication: int = Field(1, description="replicas of each block")
+    replication: PositiveInt = Field(1, description="replicas of each block")
     user: str = Field("loglake", description="HDFS user name of every client")
     heap: str = Field("256m", description="Java heap of NameNode and DataNode, each")
 
@@ -95,7 +108,7 @@ class HdfsSettings(_Settings):
 class PostgresSettings(_Settings):
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_POSTGRES_")
     host: str = Field(LOOPBACK, description="address of the server")
-    port: int = Field(5432, description="port of the server")
+    port: PortNumber = Field(5432, description="port of the server")
     database: str = Field("loglake", description="database of the warehouse")
     catalog_database: str = Field("lake_catalog", description="database of the Iceberg catalog")
     airflow_database: str = Field("airflow", description="database of Airflow's metadata")
@@ -124,10 +137,10 @@ class PostgresSettings(_Settings):
 class SparkSettings(_Settings):
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_SPARK_")
     master: str = Field("", description="master URL (spark://…, yarn, k8s://…); the embedded standalone master when empty")
-    master_port: int = Field(7077, description="port of the embedded master")
-    master_ui_port: int = Field(8080, description="port of the embedded master's web UI")
-    worker_ui_port: int = Field(8081, description="port of the embedded worker's web UI")
-    worker_cores: int = Field(4, description="task slots the embedded worker offers: 2 for the stream, 2 for the batch")
+    master_port: PortNumber = Field(7077, description="port of the embedded master")
+    master_ui_port: PortNumber = Field(8080, description="port of the embedded master's web UI")
+    worker_ui_port: PortNumber = Field(8081, description="port of the embedded worker's web UI")
+    worker_cores: PositiveInt = Field(4, description="task slots the embedded worker offers: 2 for the stream, 2 for the batch")
     worker_memory: str = Field("3g", description="memory the embedded worker offers to executors")
     daemon_heap: str = Field("192m", description="Java heap of master and worker, each")
 
@@ -141,31 +154,33 @@ class LakeSettings(_Settings):
     path: str = Field("/lake", description="folder of the Iceberg warehouse on HDFS")
     checkpoints: str = Field("/checkpoints", description="folder of stream checkpoints on HDFS")
     compression: str = Field("zstd", description="Parquet codec of the lake's data files")
-    target_file_mib: int = Field(128, description="size a data file is written up to, in MiB")
+    target_file_mib: PositiveInt = Field(128, description="size a data file is written up to, in MiB")
 
 
 class StreamSettings(_Settings):
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_STREAM_")
-    trigger_seconds: float = Field(10.0, description="time between the starts of two micro-batches")
-    max_offsets_per_trigger: int = Field(500_000, description="bounds memory, not rate: a micro-batch costs 1.4 s before its first row")
-    max_payload_bytes: int = Field(512 * 1024, description="a larger record is a reject (too_large)")
-    cores: int = Field(2, description="task slots of the stream")
+    trigger_seconds: PositiveFloat = Field(10.0, description="time between the starts of two micro-batches")
+    max_offsets_per_trigger: PositiveInt = Field(
+        500_000, description="bounds memory, not rate: a micro-batch costs 1.4 s before its first row"
+    )
+    max_payload_bytes: PositiveInt = Field(512 * 1024, description="a larger record is a reject (too_large)")
+    cores: PositiveInt = Field(2, description="task slots of the stream")
     driver_memory: str = Field("512m", description="Java heap of the stream's driver")
     executor_memory: str = Field("768m", description="Java heap of the stream's executor")
-    ui_port: int = Field(4040, description="port of the stream's Spark UI")
+    ui_port: PortNumber = Field(4040, description="port of the stream's Spark UI")
 
 
 class LoadSettings(_Settings):
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_LOAD_")
-    cores: int = Field(2, description="task slots of a load, and the number of its parallel COPYs")
+    cores: PositiveInt = Field(2, description="task slots of a load, and the number of its parallel COPYs")
     driver_memory: str = Field("512m", description="Java heap of a load's driver")
     executor_memory: str = Field("768m", description="Java heap of a load's executor")
-    lock_timeout_seconds: float = Field(60.0, description="how long a second loader waits for the first before it leaves")
+    lock_timeout_seconds: PositiveFloat = Field(60.0, description="how long a second loader waits for the first before it leaves")
 
 
 class AirflowSettings(_Settings):
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_AIRFLOW_")
-    port: int = Field(8082, description="port of the UI and the API")
+    port: PortNumber = Field(8082, description="port of the UI and the API")
     user: str = Field("airflow", description="log-in name of the UI")
     password: SecretStr = Field(SecretStr("airflow"), description="its password")
     schedule: str = Field("*/10 * * * *", description="cron expression of the batch DAG")
@@ -227,27 +242,32 @@ def settings() -> Settings:
 
 
 def generate_secrets() -> None:
-    """Write the secrets that do not exist yet into the runtime folder's 0600 file, atomically; later calls keep it."""
+    """Write the secrets that do not exist yet into the runtime folder's 0600 file, atomically; those that are there stay."""
     path = settings().runtime.secrets_file
-    if path.exists():
+    known = path.read_text() if path.exists() else ""
+    have = dotenv_values(stream=io.StringIO(known))
+    names = [f"LOGLAKE_POSTGRES_{role.upper()}_PASSWORD" for role in ROLES]
+    wanted = {**dict.fromkeys(names, _password), "LOGLAKE_AIRFLOW_JWT_SECRET": _password, "LOGLAKE_AIRFLOW_FERNET_KEY": _fernet_key}
+    lacking = [f"{name}={make()}\n" for name, make in wanted.items() if not have.get(name)]
+    if not lacking:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    alphabet = string.ascii_letters + string.digits
-    names = [f"LOGLAKE_POSTGRES_{role.upper()}_PASSWORD" for role in ROLES] + ["LOGLAKE_AIRFLOW_JWT_SECRET"]
-    lines = [f"{name}={''.join(secrets.choice(alphabet) for _ in range(32))}\n" for name in names]
-    lines.append(f"LOGLAKE_AIRFLOW_FERNET_KEY={_fernet_key()}\n")
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.writelines(lines)
+        file.write(known + ("" if known.endswith("\n") or not known else "\n") + "".join(lacking))
     draft.rename(path)
     settings.cache_clear()
 
 
-def _fernet_key() -> str:
-    from cryptography.fernet import Fernet
+def _password() -> str:
+    alphabet = string.ascii_letters + string.digits
+    return "".join(secrets.choice(alphabet) for _ in range(32))
 
-    return Fernet.generate_key().decode()
+
+def _fernet_key() -> str:
+    """A Fernet key: 32 bytes in URL-safe base 64."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 
 def child_environment(**extra: str) -> dict[str, str]:
