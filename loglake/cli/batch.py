@@ -1,13 +1,17 @@
 """`loglake load` and `loglake reconcile`: one batch now, and the books."""
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
 
 from loglake.cli.console import out
 from loglake.errors import NotBalancedError
+
+if TYPE_CHECKING:
+    from loglake.books import Books
 
 app = typer.Typer()
 
@@ -21,7 +25,7 @@ def load(
     from spark_jobs.load import run
 
     result = run(full=full)
-    out.print(result.as_json() if as_json else result.note)
+    out.print(result.as_json() if as_json else result.note, markup=False)
 
 
 @app.command()
@@ -31,20 +35,18 @@ def reconcile(as_json: Annotated[bool, typer.Option("--json", help="The books as
 
     result = books.balance(books.gather())
     if as_json:
-        out.print(json.dumps(result.as_dict()))
+        out.print(json.dumps(result.as_dict()), markup=False)
     else:
         print_books(result)
     if not result.balanced:
         raise NotBalancedError(f"the books do not balance: {result.findings[0]}")
 
 
-def print_books(result: "books.Books") -> None:  # type: ignore[name-defined]  # noqa: F821 - imported in the command
+def print_books(result: "Books") -> None:
     """The books as a table, the notes, and the verdict."""
     facts, loaded = result.facts, result.facts.loaded
-    table = Table(show_header=True, box=None, pad_edge=False)
-    for heading, justify in (("stage", "left"), ("what", "left"), ("rows", "right")):
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
-    rows = [
+    table = Table("stage", "what", Column("rows", justify="right"), box=None, pad_edge=False)
+    rows: list[tuple[str, str, int | None]] = [
         ("Kafka", "records, all partitions", sum(bounds.end for bounds in facts.kafka.values())),
         ("lake", "good", facts.lake.good),
         ("", "rejected", facts.lake.rejected),
@@ -60,7 +62,7 @@ def print_books(result: "books.Books") -> None:  # type: ignore[name-defined]  #
         table.add_row(stage, what, "not built" if count is None else f"{count:,}")
     out.print(table)
     for note in result.notes:
-        out.print(f"note: {note}")
+        out.print(f"note: {note}", markup=False)
     for finding in result.findings:
-        out.print(f"[bold red]finding:[/] {finding}")
+        out.print(f"[bold red]finding:[/] {escape(finding)}")
     out.print("[bold green]balanced[/]" if result.balanced else "[bold red]not balanced[/]")

@@ -16,14 +16,14 @@ def contract(
     check: Annotated[bool, typer.Option("--check", help="Exit code 2 when a generated file is out of date.")] = False,
 ) -> None:
     """Print the JSON Schema of an event, or write and check the files that come from the contract and the settings."""
-    from loglake import dictionary
+    from loglake import dictionary, events
 
-    pages = dictionary.pages()
-    for path, content in pages.items():
+    if not write and not check:
+        out.print_json(data=events.json_schema())
+        return
+    for path, content in dictionary.pages().items():
         if write:
             path.write_text(content)
             out.print(f"wrote {path.name}")
-        elif check and (not path.exists() or path.read_text() != content):
+        elif not path.exists() or path.read_text() != content:
             raise LoglakeError(f"{path.name} is out of date with the contract or the settings: run `loglake contract --write`")
-    if not write and not check:
-        out.print_json(next(iter(pages.values())))

@@ -37,8 +37,6 @@ def run() -> None:
     except LoglakeError as error:
         fail(str(error))
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
     except Exception as error:
         outage = explain(error)
         if outage is None:

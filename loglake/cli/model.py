@@ -3,7 +3,8 @@
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
 
 from loglake.cli.console import err, out
 from loglake.errors import BadInputError
@@ -48,9 +49,7 @@ def dbt_arguments(*, snapshot_only: bool, full_refresh: bool, full_tests: bool, 
 
 def print_run(run: ModelRun) -> None:
     """A table of what was written, and one line on the tests."""
-    table = Table(box=None, pad_edge=False)
-    for heading, justify in (("model", "left"), ("rows", "right"), ("seconds", "right")):
-        table.add_column(heading, justify="right" if justify == "right" else "left")
+    table = Table("model", Column("rows", justify="right"), Column("seconds", justify="right"), box=None, pad_edge=False)
     for node in run.of_kind("model", "snapshot"):
         table.add_row(node.name, "view" if node.rows is None else f"{node.rows:,}", f"{node.seconds:.1f}")
     if table.row_count:
@@ -58,6 +57,6 @@ def print_run(run: ModelRun) -> None:
     tests = run.of_kind("test", "unit_test")
     for test in tests:
         if test.status == "warn":
-            out.print(f"[yellow]warning[/] {test.name}: {test.message}")
+            out.print(f"[yellow]warning[/] {test.name}: {escape(test.message)}")
     passed = sum(test.status == "pass" for test in tests)
     out.print(f"{passed} of {len(tests)} tests passed, {run.seconds:.1f} s")

@@ -1,4 +1,6 @@
-"""One line for a server that does not answer, whichever client met it."""
+"""One line for a server that does not answer, whichever client met it, and for a disk that takes nothing more."""
+
+import errno
 
 #: Base class of a client library's error (as `module.Class`) and the server it speaks of.
 _SERVERS = {
@@ -8,13 +10,17 @@ _SERVERS = {
     "hdfs.util.HdfsError": "HDFS",
     "kafka.errors.KafkaError": "Kafka",
 }
+#: What the user mends on the machine: rights, a full disk, a disk that is read-only.
+_MACHINE = {errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 def explain(error: BaseException) -> str | None:
-    """What is down and what to do, for an error of a client library; None for any other error.
+    """What is wrong and what to do, for a client library's error or the machine's; None for any other error.
 
-    Told by the names of the error's classes, so that the command line need not import every client.
+    A client's is told by the names of its classes, so that the command line need not import every client.
     """
+    if isinstance(error, OSError) and error.errno in _MACHINE:
+        return f"{error.filename or 'the disk'}: {error.strerror}: give the right to write, make room, or name another folder or file"
     for base in type(error).__mro__:
         server = _SERVERS.get(f"{base.__module__}.{base.__name__}")
         if server:
