@@ -9,8 +9,7 @@ from loglake.settings import HdfsSettings
 CONFIG = Path(__file__).resolve().parent
 NAMENODE = "org.apache.hadoop.hdfs.server.namenode.NameNode"
 DATANODE = "org.apache.hadoop.hdfs.server.datanode.DataNode"
-#: The NameNode's JMX bean with its safe mode, live DataNodes and capacity.
-STATE_BEAN = "Hadoop:service=NameNode,name=FSNamesystemState"
+#: The NameNode's JMX bean that tells whether it has loaded its file system.
 INFO_BEAN = "Hadoop:service=NameNode,name=NameNodeInfo"
 
 
@@ -42,13 +41,3 @@ def namenode_lacks(beans: Mapping[str, Any]) -> str:
     """What the NameNode still lacks by its NameNodeInfo bean; "" when it serves reads."""
     found = beans.get("beans") or []
     return "" if found and found[0].get("ClusterId") else "the NameNode has not loaded its file system"
-
-
-def datanode_lacks(beans: Mapping[str, Any]) -> str:
-    """What HDFS still lacks for writes by its FSNamesystemState bean: a live DataNode, and to be out of safe mode."""
-    found = beans.get("beans") or []
-    if not found:
-        return "the NameNode has not loaded its file system"
-    if found[0]["NumLiveDataNodes"] < 1:
-        return "no live DataNode"
-    return "" if found[0]["FSState"] == "Operational" else "the NameNode is in safe mode"

@@ -35,7 +35,7 @@ def validate_postgres() -> str:
         with clients.postgres("monitor") as connection:
             problems = validate.validate_warehouse(connection)
     except psycopg.Error as error:
-        raise ServiceError(f"the warehouse cannot be asked: {' '.join(str(error).split())}") from error
+        raise ServiceError(f"the warehouse cannot be asked: {clients.one_line(error)}") from error
     if problems:
         raise ServiceError("; ".join(problems))
     return "schema, roles and the last load's books are in order, no load in flight"
@@ -51,7 +51,8 @@ def run_load(command: tuple[str, ...] = LOAD_COMMAND) -> dict[str, Any]:
             last = _follow(process)
             code = process.wait()
         finally:
-            _end_tree(process.pid)
+            if process.poll() is None:
+                _end_tree(process.pid)
     if code != 0:
         raise ServiceError(f"the load ended with exit code {code}: {last or 'it said nothing'}")
     try:
@@ -84,12 +85,9 @@ def _follow(process: subprocess.Popen[str]) -> str:
 
 
 def _end_tree(pid: int) -> None:
-    """End what is left of the process and its children: nothing after a normal end, all of it after a time-out."""
-    try:
-        process = psutil.Process(pid)
-        tree = [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return
+    """End a process that runs, and its children."""
+    process = psutil.Process(pid)
+    tree = [process, *process.children(recursive=True)]
     for member in tree:
         with contextlib.suppress(psutil.NoSuchProcess):
             member.terminate()

@@ -1,15 +1,39 @@
-"""How a client connects to Kafka, HDFS and Postgres: one function each, fed by the settings."""
+"""How a client connects to Kafka, HDFS, Postgres and the servers' web pages: one function each, fed by the settings."""
 
+import socket
 from typing import Any
 from urllib.parse import quote
 
 import psycopg
+import requests
 from hdfs.client import InsecureClient
 from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError
 
+from loglake.errors import LoglakeError, ServiceError
 from loglake.settings import settings
 
-CONNECT_TIMEOUT_SECONDS = 10
+TIMEOUT_SECONDS = 10
+_READ_TIMEOUT_SECONDS = 60
+#: What a client raises when its server is down, refuses, or answers with something else than it should.
+ERRORS = (LoglakeError, psycopg.Error, KafkaError, OSError, ValueError, KeyError)
+
+
+def one_line(error: BaseException) -> str:
+    """What an error of a client says, in one line; its class when it says nothing."""
+    if isinstance(error, KeyError):
+        return f"the answer has no {error}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def listens(address: str) -> bool:
+    """Whether something accepts connections at `host:port`."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), TIMEOUT_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def postgres(role: str, database: str | None = None, *, autocommit: bool = True) -> psycopg.Connection:
@@ -22,7 +46,7 @@ def postgres(role: str, database: str | None = None, *, autocommit: bool = True)
         user=role,
         password=config.password(role),
         autocommit=autocommit,
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        connect_timeout=TIMEOUT_SECONDS,
         options="-c timezone=UTC",
         application_name="loglake",
     )
@@ -31,7 +55,7 @@ def postgres(role: str, database: str | None = None, *, autocommit: bool = True)
 def postgres_uri(role: str, database: str | None = None) -> str:
     """A libpq URI of the warehouse, for clients that take one (ADBC)."""
     config = settings().postgres
-    return f"postgresql://{role}:{quote(config.password(role))}@{config.host}:{config.port}/{database or config.database}"
+    return f"postgresql://{role}:{quote(config.password(role), safe='')}@{config.host}:{config.port}/{database or config.database}"
 
 
 def kafka() -> dict[str, Any]:
@@ -40,8 +64,13 @@ def kafka() -> dict[str, Any]:
 
 
 def kafka_admin() -> KafkaAdminClient:
-    """An admin client; kafka.errors.NoBrokersAvailable when no broker answers."""
-    return KafkaAdminClient(**kafka())
+    """An admin client, which the caller closes (`with`); ServiceError or a KafkaError when no broker answers."""
+    brokers = settings().kafka.brokers
+    # Asked first because kafka-python leaves its sockets open when no broker can be reached.
+    if not any(listens(address) for address in brokers.split(",")):
+        raise ServiceError(f"no broker answers at {brokers}: see `loglake logs kafka`")
+    milliseconds = TIMEOUT_SECONDS * 1000
+    return KafkaAdminClient(**kafka(), bootstrap_timeout_ms=milliseconds, request_timeout_ms=milliseconds)
 
 
 def kafka_for_spark() -> dict[str, str]:
@@ -52,4 +81,23 @@ def kafka_for_spark() -> dict[str, str]:
 def webhdfs() -> InsecureClient:
     """A WebHDFS client; hdfs.HdfsError or requests.ConnectionError when the NameNode is down."""
     config = settings().hdfs
-    return InsecureClient(config.http_url, user=config.user, timeout=(CONNECT_TIMEOUT_SECONDS, 60))
+    return InsecureClient(config.http_url, user=config.user, timeout=(TIMEOUT_SECONDS, _READ_TIMEOUT_SECONDS), session=web())
+
+
+def web() -> requests.Session:
+    """A session for the servers' own pages and APIs: no proxy of the environment comes between."""
+    session = requests.Session()
+    session.trust_env = False
+    return session
+
+
+def json_page(url: str) -> Any:
+    """What a server's JSON page says; ServiceError when there is none."""
+    with web() as session:
+        try:
+            answer = session.get(url, timeout=TIMEOUT_SECONDS)
+            answer.raise_for_status()
+            return answer.json()
+        except requests.RequestException as error:
+            said = type(error).__name__ if error.response is None else f"HTTP {error.response.status_code}"
+            raise ServiceError(f"no answer from {url.partition('?')[0]} ({said}): see `loglake status`") from error

@@ -1,9 +1,8 @@
-"""Is each service of the pipeline fit for a batch run? One short question per service, and the state of the warehouse.
+"""Is each service of the pipeline fit for a batch run? One short question per service.
 
-Used by the DAG's first tasks, the command line and the monitor. A check never raises: what goes wrong is its `detail`.
+`check_all` never raises: what goes wrong is a status's `detail`. The health gates of `stack/` ask some of the same questions.
 """
 
-import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,17 +10,11 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-import psycopg
-import requests
-from kafka import KafkaAdminClient
-from kafka.errors import KafkaError
-
 from loglake import clients
 from loglake.errors import ServiceError
 from loglake.settings import LOOPBACK, StreamSettings, settings
 from loglake.warehouse import LAKE_STREAM
 
-TIMEOUT_SECONDS = 5.0
 #: A stream that missed this many triggers, and has been silent for at least a minute, is taken for dead.
 _MISSED_TRIGGERS = 6
 _LEAST_SILENCE = timedelta(seconds=60)
@@ -37,38 +30,18 @@ class Status:
     detail: str
 
 
-def check_postgres() -> Status:
-    """Postgres answers a query on the warehouse."""
-    return _status("Postgres", _ask_postgres)
-
-
-def check_kafka() -> Status:
-    """The brokers know the topic, and each of its partitions has a leader."""
-    return _status("Kafka", _ask_kafka)
-
-
-def check_hdfs() -> Status:
-    """The active NameNode is out of safe mode and has a live DataNode."""
-    return _status("HDFS", _ask_hdfs)
-
-
-def check_spark() -> Status:
-    """The Spark master is alive and has a worker."""
-    return _status("Spark", _ask_spark)
-
-
-def check_stream() -> Status:
-    """The stream into the lake finished a trigger lately. Lag alone is no fault: the stream may be catching up."""
-    return _status("stream", _ask_stream)
-
-
-CHECKS: tuple[Callable[[], Status], ...] = (check_postgres, check_spark, check_hdfs, check_kafka, check_stream)
-
-
 def check_all() -> list[Status]:
-    """Every check, at the same time; in the order of CHECKS."""
-    with ThreadPoolExecutor(len(CHECKS)) as pool:
-        return list(pool.map(lambda check: check(), CHECKS))
+    """Ask every service at the same time; in the order of QUESTIONS."""
+    with ThreadPoolExecutor(len(QUESTIONS)) as pool:
+        return list(pool.map(check, QUESTIONS))
+
+
+def check(name: str) -> Status:
+    """Ask one service of QUESTIONS."""
+    try:
+        return Status(name, True, QUESTIONS[name]())
+    except clients.ERRORS as error:
+        return Status(name, False, clients.one_line(error))
 
 
 def require(statuses: list[Status]) -> None:
@@ -78,32 +51,19 @@ def require(statuses: list[Status]) -> None:
         raise ServiceError("; ".join(broken))
 
 
-def _status(name: str, ask: Callable[[], str]) -> Status:
-    try:
-        return Status(name, True, ask())
-    except (ServiceError, psycopg.Error, KafkaError, OSError, ValueError) as error:
-        return Status(name, False, " ".join(str(error).split()) or type(error).__name__)
-
-
-def _ask_postgres() -> str:
+def ask_postgres() -> str:
+    """Postgres answers a query on the warehouse."""
     with clients.postgres("monitor") as connection:
         version = connection.info.server_version
         connection.execute("select 1 from ops.load_manifest limit 1")
     return f"version {version // 10000}.{version % 10000} answers"
 
 
-def _ask_kafka() -> str:
-    config = settings().kafka
-    # Asked first because kafka-python leaves its sockets open when no broker can be reached.
-    if not any(_listens(address) for address in config.brokers.split(",")):
-        raise ServiceError(f"no broker answers at {config.brokers}: see `loglake logs kafka`")
-    limit = int(TIMEOUT_SECONDS * 1000)
-    admin = KafkaAdminClient(**clients.kafka(), bootstrap_timeout_ms=limit, request_timeout_ms=limit)
-    try:
-        topics = admin.describe_topics([config.topic])
-    finally:
-        admin.close()
-    return topic_detail(config.topic, topics)
+def ask_kafka() -> str:
+    """The brokers know the topic, and each of its partitions has a leader."""
+    topic = settings().kafka.topic
+    with clients.kafka_admin() as admin:
+        return topic_detail(topic, admin.describe_topics([topic]))
 
 
 def topic_detail(name: str, topics: list[dict[str, Any]]) -> str:
@@ -117,12 +77,13 @@ def topic_detail(name: str, topics: list[dict[str, Any]]) -> str:
     return f"topic {name}, {len(found['partitions'])} partitions with a leader"
 
 
-def _ask_hdfs() -> str:
+def ask_hdfs() -> str:
+    """The active NameNode is out of safe mode and has a live DataNode."""
     beans: list[dict[str, Any]] = []
     failures: list[str] = []
     for url in settings().hdfs.http_url.split(";"):
         try:
-            beans += _json(f"{url}/jmx?qry={_NAMENODE_BEANS}")["beans"]
+            beans += clients.json_page(f"{url}/jmx?qry={_NAMENODE_BEANS}")["beans"]
         except ServiceError as error:
             failures.append(str(error))
     if not beans:
@@ -143,25 +104,17 @@ def namenode_detail(beans: list[dict[str, Any]]) -> str:
     return f"{facts['NumLiveDataNodes']} live DataNode(s)"
 
 
-def _ask_spark() -> str:
+def ask_spark() -> str:
+    """The Spark master is alive and has a worker."""
     config = settings().spark
     if not config.master:
-        return master_detail(_json(f"http://{LOOPBACK}:{config.master_ui_port}/json/"))
+        return master_detail(clients.json_page(f"http://{LOOPBACK}:{config.master_ui_port}/json/"))
     if not config.master.startswith("spark://"):
         return f"{config.master} is asked for resources by each job itself"
-    answering = [address for address in urlsplit(config.master).netloc.split(",") if _listens(address)]
+    answering = [address for address in urlsplit(config.master).netloc.split(",") if clients.listens(address)]
     if not answering:
         raise ServiceError(f"no master answers at {config.master}")
     return f"{answering[0]} answers"
-
-
-def _listens(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), TIMEOUT_SECONDS).close()
-    except OSError:
-        return False
-    return True
 
 
 def master_detail(state: dict[str, Any]) -> str:
@@ -173,7 +126,8 @@ def master_detail(state: dict[str, Any]) -> str:
     return f"{state['aliveworkers']} worker(s), {state['coresused']} of {state['cores']} cores in use"
 
 
-def _ask_stream() -> str:
+def ask_stream() -> str:
+    """The stream into the lake reported lately. Lag alone is no fault: the stream may be catching up."""
     query = "select now() - seen_at, lag from ops.stream_heartbeat where stream = %s"
     with clients.postgres("monitor") as connection:
         row = connection.execute(query, [LAKE_STREAM]).fetchone()
@@ -192,14 +146,10 @@ def heartbeat_detail(row: tuple[timedelta, int] | None, config: StreamSettings) 
     return f"reported {max(age.total_seconds(), 0):.0f} s ago, lag {lag} records"
 
 
-def _json(url: str) -> Any:
-    # No proxy of the environment: these addresses are the stack's own.
-    with requests.Session() as session:
-        session.trust_env = False
-        try:
-            response = session.get(url, timeout=TIMEOUT_SECONDS)
-        except requests.RequestException as error:
-            raise ServiceError(f"no answer from {url.partition('?')[0]} ({type(error).__name__}): see `loglake status`") from error
-    if response.status_code != requests.codes.ok:
-        raise ServiceError(f"{url} answers {response.status_code}")
-    return response.json()
+QUESTIONS: dict[str, Callable[[], str]] = {
+    "Postgres": ask_postgres,
+    "Spark": ask_spark,
+    "HDFS": ask_hdfs,
+    "Kafka": ask_kafka,
+    "stream": ask_stream,
+}

@@ -10,6 +10,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from loglake import clients
 from loglake.errors import ServiceError
 from loglake.settings import LOOPBACK, settings
 
@@ -20,6 +21,8 @@ _RETRIES = Retry(total=8, backoff_factor=0.5, allowed_methods={"GET"})
 _POLL_SECONDS = 0.5
 #: How long a DAG may take to appear after Airflow's first start.
 _LISTED_WITHIN_SECONDS = 120.0
+#: After so long without a change of any task's state it is asked whether the scheduler still drives the run.
+_QUIET_SECONDS = 60.0
 _FINAL_RUN_STATES = ("success", "failed")
 _SEEN_STATES = ("running", "success", "failed", "up_for_retry", "upstream_failed", "skipped")
 
@@ -40,8 +43,7 @@ class Airflow:
     def __init__(self) -> None:
         config = settings().airflow
         self._base = f"http://{LOOPBACK}:{config.port}"
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self._session = clients.web()
         login = {"username": config.user, "password": config.password.get_secret_value()}
         token = self._call("POST", "/auth/token", json=login)["access_token"]
         self._session.headers["Authorization"] = f"Bearer {token}"
@@ -62,15 +64,25 @@ class Airflow:
         return str(run["dag_run_id"])
 
     def follow(self, run_id: str) -> Iterator[TaskUpdate]:
-        """Each change of a task's state until the run ends. ServiceError with the failed task's own words when it fails."""
+        """Each change of a task's state until the run ends.
+
+        ServiceError with the failed task's own words when the run fails, or when no scheduler drives it any more.
+        """
         run = f"/api/v2/dags/{DAG_ID}/dagRuns/{quote(run_id)}"
         seen: dict[str, tuple[str, int]] = {}
+        quiet_since = time.monotonic()
         while True:
             state = self._call("GET", run)["state"]
             tasks = self._call("GET", f"{run}/taskInstances")["task_instances"]
-            yield from changes(seen, tasks)
+            updates = changes(seen, tasks)
+            yield from updates
             if state in _FINAL_RUN_STATES:
                 break
+            if updates:
+                quiet_since = time.monotonic()
+            elif time.monotonic() - quiet_since > _QUIET_SECONDS:
+                self._require_scheduler(run_id)
+                quiet_since = time.monotonic()
             time.sleep(_POLL_SECONDS)
         if state == "failed":
             raise ServiceError(self._reason(run, run_id, tasks))
@@ -79,6 +91,11 @@ class Airflow:
         """The files of the DAG folder that Airflow cannot read, each with the last line of its traceback."""
         errors = self._call("GET", "/api/v2/importErrors")["import_errors"]
         return [f"{error['filename']}: {error['stack_trace'].strip().splitlines()[-1]}" for error in errors]
+
+    def _require_scheduler(self, run_id: str) -> None:
+        state = self._call("GET", "/api/v2/monitor/health")["scheduler"]["status"]
+        if state != "healthy":
+            raise ServiceError(f"run {run_id} of {DAG_ID} waits, but Airflow's scheduler is {state}: see `loglake logs airflow-scheduler`")
 
     def _reason(self, run: str, run_id: str, tasks: list[dict[str, Any]]) -> str:
         failed = next((task for task in tasks if task["state"] == "failed"), None)
@@ -98,7 +115,7 @@ class Airflow:
         if missing_ok and response.status_code == requests.codes.not_found:
             return None
         if response.status_code == requests.codes.unauthorized:
-            raise ServiceError("Airflow refuses the log-in: LOGLAKE_AIRFLOW_PASSWORD differs from what it was started with; `loglake up`")
+            raise ServiceError("Airflow refuses the log-in: was LOGLAKE_AIRFLOW_PASSWORD changed? Run `loglake down`, then `loglake up`")
         if not response.ok:
             raise ServiceError(f"Airflow answers {response.status_code} to {method} {path}: {response.text[:200]}")
         return response.json()

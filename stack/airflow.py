@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import json
 import os
-import subprocess
 import sys
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -12,15 +11,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
-import requests
 
 from loglake import clients
-from loglake.errors import ServiceError
 from loglake.settings import LOOPBACK, PROJECT, child_environment, settings
+from stack import tools
 from stack.service import Port, Probe, Service
 
 EXECUTABLE = Path(sys.executable).with_name("airflow")
-_HTTP_TIMEOUT_SECONDS = 3.0
 #: The batch DAG's tasks follow each other, one run at a time; the second slot is for a run of the user's own.
 _PARALLELISM = 2
 #: What the scheduler sleeps when nothing happens: a task's wait against idle CPU (measured, see docs/benchmarks.md).
@@ -76,11 +73,7 @@ def prepare() -> None:
     marker = home / "migrated"
     if marker.is_file() and marker.read_text() == _schema_state():
         return
-    command = [str(EXECUTABLE), "db", "migrate"]
-    done = subprocess.run(command, env=child_environment(**environment()), capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        raise ServiceError(f"the Airflow database cannot be migrated: {lines[-1] if lines else f'exit code {done.returncode}'}")
+    tools.run((str(EXECUTABLE), "db", "migrate"), "the Airflow database cannot be migrated", child_environment(**environment()))
     marker.write_text(_schema_state())
 
 
@@ -194,11 +187,7 @@ def _schema_state() -> str:
 
 
 def _api_probe(_since: datetime) -> str:
-    try:
-        response = requests.get(f"{base_url()}/api/v2/monitor/health", timeout=_HTTP_TIMEOUT_SECONDS, proxies={"http": ""})
-        state = response.json()["metadatabase"]["status"]
-    except (requests.RequestException, ValueError, KeyError) as error:
-        return f"no answer from {base_url()} ({type(error).__name__})"
+    state = clients.json_page(f"{base_url()}/api/v2/monitor/health")["metadatabase"]["status"]
     return "" if state == "healthy" else f"metadata database {state}"
 
 
@@ -206,11 +195,8 @@ def _heartbeat_probe(job_type: str) -> Probe:
     """A probe of the heartbeat that a component writes into the metadata database."""
 
     def probe(since: datetime) -> str:
-        try:
-            with clients.postgres("airflow", settings().postgres.airflow_database) as connection:
-                row = connection.execute(_LAST_HEARTBEAT, [job_type]).fetchone()
-        except psycopg.Error as error:
-            return " ".join(str(error).split())
+        with clients.postgres("airflow", settings().postgres.airflow_database) as connection:
+            row = connection.execute(_LAST_HEARTBEAT, [job_type]).fetchone()
         return heartbeat_lack(row[0] if row else None, since, datetime.now(since.tzinfo))
 
     return probe

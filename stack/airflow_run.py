@@ -9,14 +9,11 @@ import sys
 from loglake.settings import child_environment
 from stack.airflow import EXECUTABLE, environment
 
-#: Airflow commands whose children outlive them.
-_GUARDED = ("scheduler",)
-
 
 def main(arguments: list[str]) -> None:
     """Replace this process by `airflow ARGUMENTS`, configured for the stack."""
     command = [str(EXECUTABLE), *arguments]
-    if arguments[:1] and arguments[0] in _GUARDED:
+    if arguments[:1] == ["scheduler"]:  # its children outlive it
         command = [sys.executable, "-m", "stack.guard", *command]
     os.execve(command[0], command, child_environment(**environment()))  # noqa: S606
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from loglake.errors import ServiceError
+from loglake.errors import ServiceError, SettingsError
 from loglake.settings import LOOPBACK
 from stack.service import Service
 
@@ -30,6 +30,15 @@ def ports(services: Iterable[Service]) -> None:
         for port in service.ports:
             if not free(port.number):
                 raise ServiceError(taken(port.number, service.name, port.setting, holder(port.number)))
+
+
+def distinct_ports(services: Iterable[Service]) -> None:
+    """SettingsError when two servers are given the same port."""
+    known: dict[int, str] = {}
+    for port in (port for service in services for port in service.ports):
+        if port.number in known:
+            raise SettingsError(f"{known[port.number]} and {port.setting} are both {port.number}: set one of them to another port")
+        known[port.number] = port.setting
 
 
 def free(port: int) -> bool:

@@ -1,14 +1,13 @@
 """HDFS in the stack: the NameNode and the DataNode of `hadoop/` as services."""
 
 import shutil
-import subprocess
 from datetime import datetime
 from pathlib import Path
 
 from hadoop import nodes
-from loglake.errors import ServiceError
-from loglake.settings import child_environment, settings
-from stack import java, probes
+from loglake import clients, health
+from loglake.settings import LOOPBACK, child_environment, settings
+from stack import java, tools
 from stack.service import Port, Service
 
 
@@ -40,14 +39,14 @@ def services() -> tuple[Service, Service]:
 
 def namenode_probe(_started: datetime) -> str:
     """Content when the NameNode serves its file system, in safe mode or not: that ends with the DataNode's report."""
-    page, problem = probes.json_page(_jmx(nodes.INFO_BEAN))
-    return problem or nodes.namenode_lacks(page)
+    return nodes.namenode_lacks(clients.json_page(f"{settings().hdfs.http_url}/jmx?qry={nodes.INFO_BEAN}"))
 
 
 def datanode_probe(_started: datetime) -> str:
     """Content when HDFS takes writes."""
-    page, problem = probes.json_page(_jmx(nodes.STATE_BEAN))
-    return problem or nodes.datanode_lacks(page) or probes.closed(settings().hdfs.datanode_port)
+    health.ask_hdfs()
+    port = settings().hdfs.datanode_port
+    return "" if clients.listens(f"{LOOPBACK}:{port}") else f"port {port} is closed"
 
 
 def format_namenode() -> None:
@@ -58,11 +57,8 @@ def format_namenode() -> None:
     draft = _data() / "draft"
     shutil.rmtree(draft, ignore_errors=True)
     environment = child_environment(**nodes.environment(settings().hdfs, draft))
-    made = subprocess.run(
-        [*_command(nodes.NAMENODE), "-format", "-nonInteractive"], env=environment, capture_output=True, text=True, check=False
-    )
-    if made.returncode:
-        raise ServiceError(f"the NameNode could not be formatted in {draft}: {(made.stderr or made.stdout).strip().splitlines()[-1]}")
+    command = (*_command(nodes.NAMENODE), "-format", "-nonInteractive")
+    tools.run(command, f"the NameNode could not be formatted in {draft}", environment)
     (draft / "namenode").rename(_data() / "namenode")
 
 
@@ -76,7 +72,3 @@ def _command(main_class: str) -> tuple[str, ...]:
 
 def _data() -> Path:
     return settings().runtime.data_dir / "hdfs"
-
-
-def _jmx(bean: str) -> str:
-    return f"{settings().hdfs.http_url}/jmx?qry={bean}"

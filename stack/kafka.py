@@ -1,20 +1,16 @@
 """Kafka: one KRaft node that is broker and controller, with the topic of the settings."""
 
 import base64
-import subprocess
 import uuid
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from kafka.admin import NewPartitions, NewTopic
 
 from loglake import clients
-from loglake.errors import ServiceError
 from loglake.settings import LOOPBACK, KafkaSettings, settings
-from stack import java, probes
+from stack import java, tools
 from stack.service import Port, Service
-
-if TYPE_CHECKING:
-    from kafka.admin import KafkaAdminClient
 
 LOG_CONFIG = Path(__file__).resolve().with_name("kafka-log4j2.properties")
 
@@ -61,17 +57,9 @@ def service() -> Service:
 
 
 def probe(_started: datetime) -> str:
-    """Content when the broker answers and leads."""
-    from kafka.errors import KafkaError
-
-    closed = probes.closed(settings().kafka.port)
-    if closed:
-        return closed
-    try:
-        with _admin() as admin:
-            admin.describe_cluster()
-    except KafkaError as error:
-        return f"the broker at {settings().kafka.brokers} does not answer: {error}"
+    """Content when the broker answers."""
+    with clients.kafka_admin() as admin:
+        admin.describe_cluster()
     return ""
 
 
@@ -81,32 +69,20 @@ def prepare() -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{name}={value}\n" for name, value in server_properties(settings().kafka, data).items()))
     if not (data / "meta.properties").exists():
-        tool = _java("kafka.tools.StorageTool", "128m")
-        made = subprocess.run(
-            [*tool, "format", f"--cluster-id={_cluster_id()}", f"--config={path}"], capture_output=True, text=True, check=False
-        )
-        if made.returncode:
-            raise ServiceError(f"Kafka's storage in {data} could not be formatted: {(made.stderr or made.stdout).strip().splitlines()[-1]}")
+        command = (*_java("kafka.tools.StorageTool", "128m"), "format", f"--cluster-id={_cluster_id()}", f"--config={path}")
+        tools.run(command, f"Kafka's storage in {data} could not be formatted")
 
 
 def complete() -> None:
     """Create the topic of the settings, or give it the partitions it lacks."""
-    from kafka.admin import NewPartitions, NewTopic
-
     config = settings().kafka
-    with _admin() as admin:
+    with clients.kafka_admin() as admin:
         known = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics() if not topic.get("error_code")}
         if config.topic not in known:
             retention = str(config.retention_hours * 3_600_000)
             admin.create_topics([NewTopic(config.topic, config.partitions, config.replication, topic_configs={"retention.ms": retention})])
         elif known[config.topic] < config.partitions:
             admin.create_partitions({config.topic: NewPartitions(config.partitions)})
-
-
-def _admin() -> "KafkaAdminClient":
-    from kafka.admin import KafkaAdminClient
-
-    return KafkaAdminClient(**clients.kafka(), client_id="loglake-stack", request_timeout_ms=10_000, bootstrap_timeout_ms=5_000)
 
 
 def _java(main_class: str, heap: str) -> tuple[str, ...]:

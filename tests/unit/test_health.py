@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from loglake import health
-from loglake.errors import ServiceError
+from loglake.errors import ServiceError, SettingsError
 from loglake.settings import StreamSettings, settings
 from stack.airflow import heartbeat_lack
 
@@ -99,12 +99,21 @@ def test_require_names_every_broken_service() -> None:
     assert str(raised.value) == "Kafka: refused; stream: old"
 
 
-def test_a_check_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused() -> str:
-        raise ConnectionRefusedError("connection\nrefused")
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (ConnectionRefusedError("connection\nrefused"), "connection refused"),
+        (SettingsError("no password for the Postgres role monitor"), "no password for the Postgres role monitor"),
+        (KeyError("FSState"), "the answer has no 'FSState'"),
+        (TimeoutError(), "TimeoutError"),
+    ],
+)
+def test_a_check_never_raises(monkeypatch: pytest.MonkeyPatch, error: Exception, detail: str) -> None:
+    def fails() -> str:
+        raise error
 
-    monkeypatch.setattr(health, "_ask_postgres", refused)
-    assert health.check_postgres() == health.Status("Postgres", False, "connection refused")
+    monkeypatch.setitem(health.QUESTIONS, "Postgres", fails)
+    assert health.check("Postgres") == health.Status("Postgres", False, detail)
 
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -127,7 +136,7 @@ def test_a_broker_that_is_down_is_named_with_its_address(monkeypatch: pytest.Mon
     monkeypatch.setenv("LOGLAKE_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     settings.cache_clear()
     try:
-        status = health.check_kafka()
+        status = health.check("Kafka")
     finally:
         settings.cache_clear()
     assert status == health.Status("Kafka", False, "no broker answers at 127.0.0.1:1: see `loglake logs kafka`")

@@ -1,12 +1,16 @@
 """Checks before a start, and the lines a user reads when one fails."""
 
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from loglake.errors import ServiceError
-from stack import checks, java
+from loglake.errors import ServiceError, SettingsError
+from loglake.settings import settings
+from stack import checks, java, postgres, spark
 from stack.service import Port, Service
 
 pytestmark = pytest.mark.unit
@@ -26,6 +30,48 @@ def test_taken_port_is_refused_and_a_free_one_is_not() -> None:
             checks.ports([service])
 
     checks.ports([service])
+
+
+def test_one_port_for_two_servers_is_refused() -> None:
+    def service(*ports: Port) -> Service:
+        return Service(name="", title="", command=(), probe=lambda _: "", ports=ports)
+
+    checks.distinct_ports([service(Port(1, "A"), Port(2, "B")), service(Port(3, "C"))])
+
+    with pytest.raises(SettingsError, match="A and C are both 1: set one of them to another port"):
+        checks.distinct_ports([service(Port(1, "A"), Port(2, "B")), service(Port(1, "C"))])
+
+
+def test_a_worker_too_small_for_stream_and_load_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGLAKE_STREAM_CORES", "3")
+    settings.cache_clear()
+    with pytest.raises(SettingsError, match=r"LOGLAKE_SPARK_WORKER_CORES is 4, .* are 5 together"):
+        spark.services()
+    settings.cache_clear()
+
+
+@pytest.mark.parametrize("content", ["{other}\n{data}\n", "", "999999999\n"])
+def test_a_lock_of_postgres_whose_server_is_gone_is_removed(tmp_path: Path, content: str) -> None:
+    # After a crash of the machine the number in it may be another process's: here, this one's.
+    (tmp_path / "postmaster.pid").write_text(content.format(other=os.getpid(), data=tmp_path))
+
+    postgres.drop_stale_lock(tmp_path)
+    postgres.drop_stale_lock(tmp_path)
+
+    assert not (tmp_path / "postmaster.pid").exists()
+
+
+def test_a_lock_of_a_living_postgres_stays(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()", "-D", str(tmp_path)], stdin=subprocess.PIPE) as server:
+        (tmp_path / "postmaster.pid").write_text(f"{server.pid}\n{tmp_path}\n")
+        postgres.drop_stale_lock(tmp_path)
+        server.kill()
+    assert (tmp_path / "postmaster.pid").exists()
+
+
+def test_root_without_a_user_for_postgres_is_told() -> None:
+    with pytest.raises(ServiceError, match="Postgres does not run as root, and there is no user nobody-here"):
+        postgres.dropped_to("nobody-here", ["postgres"])
 
 
 def test_full_disk_names_the_settings(tmp_path: Path) -> None:

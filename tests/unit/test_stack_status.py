@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from hadoop import nodes
 from loglake.cli.stack import duration
 from loglake.errors import BadInputError
 from stack import lifecycle, logs
@@ -80,13 +79,3 @@ def test_services_are_selected_in_starting_order() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(None, ""), (41.9, "41s"), (200, "3m 20s"), (7500, "2h 05m"), (356_400, "4d 03h")])
 def test_duration(seconds: float | None, text: str) -> None:
     assert duration(seconds) == text
-
-
-def test_hdfs_is_ready_with_a_live_datanode_out_of_safe_mode() -> None:
-    def bean(live: int, state: str) -> dict[str, object]:
-        return {"beans": [{"NumLiveDataNodes": live, "FSState": state}]}
-
-    assert nodes.datanode_lacks({"beans": []}) == "the NameNode has not loaded its file system"
-    assert nodes.datanode_lacks(bean(0, "Operational")) == "no live DataNode"
-    assert nodes.datanode_lacks(bean(1, "safeMode")) == "the NameNode is in safe mode"
-    assert nodes.datanode_lacks(bean(1, "Operational")) == ""
