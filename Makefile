@@ -47,12 +47,12 @@ bench: setup ## Measure rates and ratios (ARGS=… goes to `loglake bench`)
 check-tools:
 	@command -v $(PYTHON) > /dev/null || { echo "error: no $(PYTHON) in PATH: $(APT)" >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { echo "error: $(PYTHON) cannot make an environment: $(APT)" >&2; exit 2; }
-	@[ -n "$$LOGLAKE_JAVA_HOME" ] || command -v java > /dev/null || { echo "error: no java in PATH: $(APT)" >&2; exit 2; }
+	@[ -n "$$LOGLAKE_JAVA_HOME" ] || grep -qs '^ *LOGLAKE_JAVA_HOME=.' .env || command -v java > /dev/null || { echo "error: no java in PATH: $(APT)" >&2; exit 2; }
 
-# The stamp is made last, so an interrupted set-up is gone on with, not taken for a finished one.
+# The stamp is made last, so an interrupted set-up is gone on with, not taken for a finished one; an environment without pip is such.
 .venv/.ready: requirements.lock pyproject.toml | check-tools
 	@echo "setting up .venv (some minutes the first time)"
-	@[ -x .venv/bin/python ] || $(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check "$(UV)"
 	@.venv/bin/uv pip install --python .venv/bin/python --require-hashes -r requirements.lock
 	@.venv/bin/uv pip install --python .venv/bin/python --no-deps -e .

@@ -1,6 +1,6 @@
 """`loglake model`: bring snapshots and marts up to date with dbt."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -8,7 +8,9 @@ from rich.table import Column, Table
 
 from loglake.cli.console import err, out
 from loglake.errors import BadInputError
-from loglake.models import FULL_TESTS, SNAPSHOT, ModelRun, run_dbt
+
+if TYPE_CHECKING:
+    from loglake.models import ModelRun
 
 app = typer.Typer()
 
@@ -22,6 +24,8 @@ def model(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show dbt's own lines.")] = False,
 ) -> None:
     """Bring the snapshot and the star schema up to date with dbt, and test what is new. Reads only loads it has not seen."""
+    from loglake.models import run_dbt
+
     args = dbt_arguments(snapshot_only=snapshot_only, full_refresh=full_refresh, full_tests=full_tests, select=select)
     if verbose:
         run = run_dbt(args, on_line=lambda line: err.print(line, markup=False))
@@ -35,6 +39,8 @@ def model(
 
 def dbt_arguments(*, snapshot_only: bool, full_refresh: bool, full_tests: bool, select: str) -> list[str]:
     """The dbt command for the options; BadInputError when they contradict each other."""
+    from loglake.models import FULL_TESTS, SNAPSHOT
+
     if snapshot_only + full_refresh + full_tests > 1:
         raise BadInputError("--snapshot-only, --full-refresh and --full-tests exclude each other: give one of them")
     if select and (snapshot_only or full_tests):
@@ -47,7 +53,7 @@ def dbt_arguments(*, snapshot_only: bool, full_refresh: bool, full_tests: bool, 
     return ["build"] + (["--full-refresh"] if full_refresh else []) + chosen
 
 
-def print_run(run: ModelRun) -> None:
+def print_run(run: "ModelRun") -> None:
     """A table of what was written, and one line on the tests."""
     table = Table("model", Column("rows", justify="right"), Column("seconds", justify="right"), box=None, pad_edge=False)
     for node in run.of_kind("model", "snapshot"):

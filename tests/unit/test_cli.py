@@ -1,6 +1,8 @@
 """What the command line prints and exits with: one line for what went wrong, text as it is, and a demo that does not wait for ever."""
 
 import errno
+import subprocess
+import sys
 from pathlib import Path
 
 import hdfs.util
@@ -14,7 +16,7 @@ from loglake import lake, topic
 from loglake.cli import console, demo, main, outage
 from loglake.cli import stack as stack_cli
 from loglake.errors import BadInputError, ServiceError
-from loglake.settings import settings
+from loglake.settings import PROJECT, settings
 from loglake.topic import Bounds
 from stack.status import Row
 
@@ -89,6 +91,15 @@ def test_a_log_that_is_not_there_names_those_that_are(tmp_path: Path, monkeypatc
     with pytest.raises(BadInputError, match="no service 'kafka' has a log: there are postgres"):
         stack_cli.logs("kafka")
     settings.cache_clear()
+
+
+def test_help_is_quick_since_no_stage_and_no_client_is_imported_for_it() -> None:
+    unwanted = {"producers", "consumers", "spark_jobs", "stack", "hadoop", "bench", "kafka", "psycopg", "pyspark", "pyarrow", "requests"}
+    code = f"import sys, loglake.cli.main; print(sorted({unwanted} & {{name.split('.')[0] for name in sys.modules}}))"
+
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"
 
 
 @pytest.fixture
