@@ -1,15 +1,16 @@
 """The producer's own account of what became of every record: one JSON line each, and the sums tests compare with.
 
-A line is written when the broker has acknowledged the record, or it is certain that it was not sent (`error`). The file
-is flushed twice a second and on close, so an orderly stop leaves nothing unsaid, and `kill -9` costs at most the last
-half second of lines, the last of which may be cut: the reader drops a cut last line.
+A line is written when the broker has acknowledged the record, or the client has given it up (`error`): then it was refused,
+or it failed, and a failed one may be in the topic all the same. An orderly stop leaves nothing unsaid. The file is flushed
+twice a second while lines come, so `kill -9` costs the lines of the last moment, and may cut the last one in two: the reader
+passes over it, and the next run takes it away.
 """
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
+from os import SEEK_END
 from pathlib import Path
 from typing import IO
 
@@ -20,9 +21,12 @@ from loglake.errors import BadInputError
 from producers.record import EVENT_LABELS, Record
 
 _FLUSH_SECONDS = 0.5
+#: Far above what the limits of the contract leave room for.
+_LONGEST_LINE = 64 * 1024
+_LINE_BEGINS = b'{"label":'
 
 
-class Entry(Struct, omit_defaults=True, frozen=True):
+class Entry(Struct, omit_defaults=True, frozen=True, gc=False):
     """What became of one record. `partition` and `offset` are set when it was acknowledged, `error` when it was not."""
 
     label: str
@@ -37,22 +41,26 @@ class Entry(Struct, omit_defaults=True, frozen=True):
 
 
 class Ledger:
-    """An append-only NDJSON file of entries. Thread-safe; use as a context manager."""
+    """An append-only NDJSON file of entries, for one thread. Use as a context manager; BadInputError when it cannot be written."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
+        self._encoder = msgspec.json.Encoder()
+        self._flushed = time.monotonic()
         try:
+            _make_ready(path)
             self._file: IO[bytes] = path.open("ab")
         except OSError as error:
-            raise BadInputError(f"ledger {path} cannot be written: {error.strerror}; name another file with --ledger") from error
-        self._encoder = msgspec.json.Encoder()
-        self._lock = threading.Lock()
-        self._flushed = time.monotonic()
+            raise self._unwritable(error) from error
 
     def __enter__(self) -> "Ledger":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def acknowledged(self, record: Record, partition: int, offset: int) -> None:
         self._write(_entry(record, partition, offset, None))
@@ -61,17 +69,36 @@ class Ledger:
         self._write(_entry(record, None, None, error))
 
     def flush(self) -> None:
-        with self._lock:
+        try:
             self._file.flush()
+        except OSError as error:
+            raise self._unwritable(error) from error
+        self._flushed = time.monotonic()
 
     def _write(self, entry: Entry) -> None:
-        line = self._encoder.encode(entry) + b"\n"
-        with self._lock:
-            self._file.write(line)
-            now = time.monotonic()
-            if now - self._flushed > _FLUSH_SECONDS:
-                self._file.flush()
-                self._flushed = now
+        try:
+            self._file.write(self._encoder.encode(entry) + b"\n")
+        except OSError as error:
+            raise self._unwritable(error) from error
+        if time.monotonic() - self._flushed > _FLUSH_SECONDS:
+            self.flush()
+
+    def _unwritable(self, error: OSError) -> BadInputError:
+        return BadInputError(f"the ledger cannot be written: {self._path}: {error.strerror}; make room, or name another file with --ledger")
+
+
+def _make_ready(path: Path) -> None:
+    """Only a ledger is continued; half a line, left by a producer that was killed, is taken away first."""
+    if not path.is_file():
+        return
+    next(read(path), None)
+    with path.open("r+b") as file:
+        size = file.seek(0, SEEK_END)
+        file.seek(max(0, size - _LONGEST_LINE))
+        half = file.read().rpartition(b"\n")[2]
+        if not half.startswith(_LINE_BEGINS[: len(half)]):
+            raise BadInputError(f"{path} ends like no ledger: name another file with --ledger")
+        file.truncate(size - len(half))
 
 
 def _entry(record: Record, partition: int | None, offset: int | None, error: str | None) -> Entry:
@@ -92,7 +119,7 @@ def read(path: Path) -> Iterator[Entry]:
                 return  # the producer was killed while writing it
             try:
                 yield decoder.decode(line)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 raise BadInputError(f"{path} line {number} is no ledger entry: {error}") from error
 
 
@@ -108,7 +135,7 @@ class Truth(Struct, frozen=True):
     sessions: int
     revenue: Decimal  # completed orders, each event once
     refunded: Decimal
-    not_sent: int
+    not_sent: int  # refused, or failed: a failed one may be in the topic
 
     @property
     def acknowledged(self) -> int:

@@ -1,57 +1,45 @@
 """Publishes records to Kafka so that each one ends up acknowledged, failed or refused, and is counted as just that.
 
-All replicas acknowledge (`acks=all`), the broker drops the client's own retries (idempotence), and the outcome of every
-record is looked at in the callbacks. Retries and their backoff are the client's, bounded by DELIVERY_TIMEOUT_SECONDS.
+All replicas acknowledge (`acks=all`), the broker drops the client's own retries (idempotence), and the future of every
+record is looked at. Retries and their backoff are the client's, bounded by DELIVERY_TIMEOUT_SECONDS.
 """
 
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable
-from functools import lru_cache, partial
+from collections import Counter, deque
+from contextlib import suppress
+from functools import lru_cache
+from typing import NamedTuple, NoReturn
 
 from kafka import KafkaProducer
-from kafka.cluster import ClusterMetadata
-from kafka.errors import KafkaError
-from kafka.partitioner.default import DefaultPartitioner, murmur2
-from kafka.producer.future import RecordMetadata
+from kafka.errors import KafkaError, KafkaTimeoutError, RetriableError
+from kafka.partitioner.default import murmur2
+from kafka.producer.future import FutureRecordMetadata
 from msgspec import Struct
 
 from loglake import clients
-from loglake.errors import BadInputError, ServiceError
+from loglake.errors import ServiceError
 from loglake.events import Event
 from loglake.settings import settings
 from producers.ledger import Ledger
 from producers.record import GOOD, Record, record_of
 
-#: Measured best on one broker: batches large enough that the per-request cost vanishes, and a short wait for more.
-_BATCH_BYTES = 256 * 1024
+#: A partition has one batch under way at a time, so a batch must hold what comes meanwhile: smaller ones pile up.
+_BATCH_BYTES = 1024 * 1024
 _LINGER_MS = 20
 _BOOTSTRAP_SECONDS = 10
 _RETRY_BACKOFF_MS = 250
 _RECONNECT_BACKOFF_MAX_MS = 5_000
 #: After this long without an acknowledgement a record has failed, and may or may not be in the topic.
 DELIVERY_TIMEOUT_SECONDS = 120
+#: The client tells of a failure a little after its time is over.
+_PATIENCE_SECONDS = DELIVERY_TIMEOUT_SECONDS + 10
+_CLOSING_SECONDS = 5
 #: Largest record the publisher tries to send, key and framing included; the broker's own default limit.
 MAX_REQUEST_BYTES = 1024 * 1024
 _FRAMING_BYTES = 512
 #: kafka-python's buffer has no bound of its own: a broker that is away must not fill the memory.
-_MAX_IN_FLIGHT = 20_000
-
-
-class _CachingPartitioner(DefaultPartitioner):  # type: ignore[misc]
-    """Java's partition for a key (murmur2), remembered, because a session's records share theirs and the hash is pure Python."""
-
-    def __init__(self) -> None:
-        self._hash = lru_cache(maxsize=100_000)(murmur2)
-
-    def partition(  # noqa: PLR0917 - the client's signature
-        self, topic: str, key: bytes | None, serialized_key: bytes | None, value: object, serialized_value: object, cluster: ClusterMetadata
-    ) -> int:
-        if serialized_key is None:
-            partition: int = super().partition(topic, key, serialized_key, value, serialized_value, cluster)
-            return partition
-        return int((self._hash(serialized_key) & 0x7FFFFFFF) % len(cluster.partitions_for_topic(topic)))
+_MAX_WAITING_BYTES = 16 * 1024 * 1024
+_REMEMBERED_KEYS = 100_000
 
 
 class Stats(Struct, frozen=True):
@@ -63,31 +51,44 @@ class Stats(Struct, frozen=True):
     refused: dict[str, int]
 
     @property
-    def in_flight(self) -> int:
-        return self.sent - self.acknowledged - sum(self.failed.values())
-
-    @property
     def complete(self) -> bool:
         """Whether every record was sent and acknowledged."""
         return self.sent == self.acknowledged and not self.refused
 
 
+class _Waiting(NamedTuple):
+    """A record whose fate is not noted yet."""
+
+    record: Record
+    size: int
+    future: FutureRecordMetadata
+
+
+class _Client(KafkaProducer):  # type: ignore[misc]
+    """Closes also while records are under way: KafkaProducer's `close` stops half-way when its `flush` fails."""
+
+    def flush(self, timeout: float | None = None) -> None:
+        with suppress(KafkaTimeoutError):
+            super().flush(timeout)
+
+
 class Publisher:
     """Sends records to one topic. Use as a context manager: leaving it waits until every record's fate is known.
 
-    One thread sends. ServiceError when no broker answers, the topic does not exist, or the broker stops answering.
+    For one thread. ServiceError when no broker answers, the topic does not exist, or the broker stops answering.
     """
 
     def __init__(self, topic: str, ledger: Ledger | None = None) -> None:
         self._topic = topic
         self._ledger = ledger
-        self._sent = self._acknowledged = self._failures = self._failed_since_ack = 0
-        self._broken: OSError | None = None
+        self._sent = self._acknowledged = 0
         self._failed: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
-        self._settled = threading.Condition()
-        self._waiting = False
-        self._producer = _connect(topic)
+        self._waiting: deque[_Waiting] = deque()
+        self._waiting_bytes = 0
+        self._client, self._partitions = _connect(topic)
+        # Remembered, because a session's records share their key and the hash is pure Python.
+        self._partition = lru_cache(_REMEMBERED_KEYS)(self._hashed)
 
     def __enter__(self) -> "Publisher":
         return self
@@ -97,25 +98,31 @@ class Publisher:
 
     @property
     def stats(self) -> Stats:
-        with self._settled:
-            return Stats(self._sent, self._acknowledged, dict(self._failed), dict(self._refused))
+        """What is known so far; all of it after `flush`."""
+        return Stats(self._sent, self._acknowledged, dict(self._failed), dict(self._refused))
 
     def send(self, record: Record) -> bool:
-        """Hand a record to the client, waiting while too many are in flight; False when it was refused."""
-        reason = _refusal(record)
-        if reason is not None:
-            self._refuse(record, reason)
+        """Hand a record to the client, waiting while too much is under way; False when it was refused.
+
+        ServiceError when the broker takes no more; the record is not sent then.
+        """
+        size = len(record.key or b"") + len(record.value or b"") + _FRAMING_BYTES
+        if record.key is None and record.value is None:
+            self._refuse(record, "empty_record", "neither key nor value")
             return False
-        if self._in_flight() >= _MAX_IN_FLIGHT:
+        if size > MAX_REQUEST_BYTES:
+            self._refuse(record, "oversized", f"{size} bytes, the limit is {MAX_REQUEST_BYTES}")
+            return False
+        self._note_known()
+        while self._waiting_bytes > _MAX_WAITING_BYTES:
             self._wait_for_room()
-            self._check_ledger()
         try:
-            future = self._producer.send(self._topic, value=record.value, key=record.key)
-        except KafkaError as error:
+            future = self._client.send(self._topic, record.value, record.key, partition=self._partition(record.key))
+        except (KafkaError, ValueError) as error:  # ValueError: the topic is missing in what the broker has just told
             raise _broker_error(f"takes no more records ({error})") from error
         self._sent += 1
-        future.add_callback(partial(self._on_acknowledged, record))
-        future.add_errback(partial(self._on_failed, record))
+        self._waiting.append(_Waiting(record, size, future))
+        self._waiting_bytes += size
         return True
 
     def send_event(self, event: Event, label: str = GOOD) -> bool:
@@ -123,22 +130,15 @@ class Publisher:
         try:
             record = record_of(event, label)
         except (TypeError, ValueError) as error:
-            self._refuse(Record(None, None, label, event), f"unserialisable: {error}")
+            self._refuse(Record(None, None, label), "unserialisable", str(error))
             return False
         return self.send(record)
 
-    def flush(self, timeout_seconds: float = DELIVERY_TIMEOUT_SECONDS + 10) -> Stats:
-        """Wait until everything sent so far is settled, or the time is over; the ledger's file is flushed as well."""
-        deadline = time.monotonic() + timeout_seconds
-        try:
-            self._producer.flush(timeout=timeout_seconds)
-        except KafkaError as error:
-            raise _broker_error(f"did not acknowledge {self._in_flight()} records ({error})") from error
-        with self._settled:  # the client wakes its waiters before it has called every record back
-            self._waiting = True
-            self._settled.wait_for(lambda: self._in_flight() == 0, timeout=max(0.0, deadline - time.monotonic()))
-            self._waiting = False
-        self._check_ledger()
+    def flush(self) -> Stats:
+        """Wait until the fate of everything sent so far is known and in the ledger's file."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while self._waiting:
+            self._wait_for_oldest(deadline - time.monotonic())
         if self._ledger is not None:
             self._ledger.flush()
         return self.stats
@@ -148,77 +148,72 @@ class Publisher:
         try:
             return self.flush()
         finally:
-            self._producer.close(timeout=5)
+            self._client.close(timeout=_CLOSING_SECONDS)
 
-    def _in_flight(self) -> int:
-        return self._sent - self._acknowledged - self._failures
+    def _hashed(self, key: bytes | None) -> int | None:
+        """The partition that the Java client chooses for a key; without a key the client chooses."""
+        return None if key is None else (murmur2(key) & 0x7FFFFFFF) % self._partitions
 
     def _wait_for_room(self) -> None:
-        with self._settled:
-            self._waiting = True
-            self._settled.wait_for(lambda: self._in_flight() < _MAX_IN_FLIGHT // 2)
-            self._waiting = False
-            if self._failed_since_ack >= _MAX_IN_FLIGHT // 2:
-                raise _broker_error(f"has not acknowledged the last {self._failed_since_ack} records")
+        number, oldest = len(self._waiting), self._waiting[0].future
+        self._wait_for_oldest(_PATIENCE_SECONDS)
+        if isinstance(oldest.exception, RetriableError):  # tried again and again, until its time was over
+            raise _unanswered(number)
 
-    def _on_acknowledged(self, record: Record, metadata: RecordMetadata) -> None:
-        self._note(lambda ledger: ledger.acknowledged(record, metadata.partition, metadata.offset))
-        with self._settled:
-            self._acknowledged += 1
-            self._failed_since_ack = 0
-            self._wake()
+    def _wait_for_oldest(self, seconds: float) -> None:
+        """Wait until the fate of the oldest record is known, and note it."""
+        oldest = self._waiting[0].future
+        with suppress(KafkaError):  # the record's, which is noted below
+            oldest.get(seconds)
+        self._note_known()
+        if not oldest.is_done:
+            self._give_up()
 
-    def _on_failed(self, record: Record, error: BaseException) -> None:
-        self._note(lambda ledger: ledger.not_sent(record, f"{type(error).__name__}: {error}"))
-        with self._settled:
-            self._failed[type(error).__name__] += 1
-            self._failures += 1
-            self._failed_since_ack += 1
-            self._wake()
+    def _note_known(self) -> None:
+        """Note the fate of the oldest records, up to the first one that is still under way."""
+        waiting = self._waiting
+        while waiting and waiting[0].future.is_done:
+            record, size, future = waiting.popleft()
+            self._waiting_bytes -= size
+            if future.exception is None:
+                self._acknowledged += 1
+                if self._ledger is not None:
+                    self._ledger.acknowledged(record, future.value.partition, future.value.offset)
+            else:
+                self._fail(record, type(future.exception).__name__, str(future.exception))
 
-    def _wake(self) -> None:
-        if self._waiting and self._in_flight() < _MAX_IN_FLIGHT // 2:
-            self._settled.notify_all()
+    def _give_up(self) -> NoReturn:
+        """Count what is under way as failed: while no broker answers, the client may hold on to it for ever."""
+        number = len(self._waiting)
+        while self._waiting:
+            self._fail(self._waiting.popleft().record, "unanswered", f"no word from the client in {_PATIENCE_SECONDS} s")
+        self._waiting_bytes = 0
+        raise _unanswered(number)
 
-    def _refuse(self, record: Record, reason: str) -> None:
-        self._note(lambda ledger: ledger.not_sent(record, reason))
-        with self._settled:
-            self._refused[reason.partition(":")[0]] += 1
+    def _fail(self, record: Record, reason: str, detail: str) -> None:
+        self._failed[reason] += 1
+        if self._ledger is not None:
+            self._ledger.not_sent(record, f"{reason}: {detail}")
 
-    def _note(self, write: Callable[[Ledger], None]) -> None:
-        """Write to the ledger. The client logs what a callback raises and goes on, so an error is kept for the sending thread."""
-        if self._ledger is None:
-            return
-        try:
-            write(self._ledger)
-        except OSError as error:
-            self._broken = error
-
-    def _check_ledger(self) -> None:
-        if self._broken is not None:
-            raise BadInputError(
-                f"the ledger cannot be written: {self._broken.strerror}; free some space or name another file"
-            ) from self._broken
+    def _refuse(self, record: Record, reason: str, detail: str) -> None:
+        self._refused[reason] += 1
+        if self._ledger is not None:
+            self._ledger.not_sent(record, f"{reason}: {detail}")
 
 
-def _refusal(record: Record) -> str | None:
-    """Why Kafka cannot take this record, before it is tried."""
-    if record.key is None and record.value is None:
-        return "empty_record: neither key nor value"
-    size = len(record.key or b"") + len(record.value or b"") + _FRAMING_BYTES
-    if size > MAX_REQUEST_BYTES:
-        return f"oversized: {size} bytes, the limit is {MAX_REQUEST_BYTES}"
-    return None
+def _unanswered(number: int) -> ServiceError:
+    return _broker_error(f"has not acknowledged the last {number} records")
 
 
 def _broker_error(what: str) -> ServiceError:
     return ServiceError(f"Kafka at {settings().kafka.brokers} {what}: look at `loglake status` and `loglake logs kafka`")
 
 
-def _connect(topic: str) -> KafkaProducer:
+def _connect(topic: str) -> tuple[_Client, int]:
+    """A client, and the number of the topic's partitions."""
     brokers = settings().kafka.brokers
     try:
-        producer = KafkaProducer(
+        client = _Client(
             **clients.kafka(),
             acks="all",
             enable_idempotence=True,
@@ -233,15 +228,13 @@ def _connect(topic: str) -> KafkaProducer:
             max_block_ms=_BOOTSTRAP_SECONDS * 1000,
             allow_auto_create_topics=False,
             metrics_enabled=False,
-            partitioner=_CachingPartitioner(),
         )
     except KafkaError as error:
         advice = "start it with `loglake up`, or set LOGLAKE_KAFKA_BOOTSTRAP_SERVERS"
         raise ServiceError(f"no Kafka broker answers at {brokers} ({type(error).__name__}): {advice}") from error
     try:
-        producer.partitions_for(topic)
-    except KafkaError as error:
-        producer.close(timeout=0)
+        return client, len(client.partitions_for(topic))
+    except (KafkaError, ValueError) as error:  # ValueError: no topic can have this name
+        client.close(timeout=0)
         advice = "`loglake up` creates it, and LOGLAKE_KAFKA_TOPIC names it"
         raise ServiceError(f"topic {topic} does not exist on {brokers}: {advice}") from error
-    return producer

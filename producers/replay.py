@@ -120,8 +120,7 @@ def deliver(outcome: Outcome, path: Path, sink: Sink | None, summary: Summary) -
 
 def settle(sink: Sink) -> None:
     """Wait for every acknowledgement; ServiceError when one will not come."""
-    stats = sink.flush()
-    failed = sum(stats.failed.values()) + stats.in_flight
+    failed = sum(sink.flush().failed.values())
     if failed:
         raise ServiceError(
             f"{failed} records were not acknowledged: run the same replay again when Kafka answers, it adds only what is missing"

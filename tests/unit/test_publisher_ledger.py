@@ -35,17 +35,35 @@ def test_sums_count_each_event_once_and_only_what_was_acknowledged(tmp_path: Pat
     assert (truth.revenue, truth.refunded) == (Decimal("25.00"), Decimal(0))
 
 
-def test_a_ledger_is_continued(tmp_path: Path) -> None:
-    for number in (1, 2):
-        with Ledger(tmp_path / "ledger") as book:
+def test_a_ledger_is_continued_without_the_half_line_of_a_killed_producer(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    for number, half in ((1, b'{"label":"good","of'), (2, b'{"l'), (3, b"")):
+        with Ledger(path) as book:
             book.acknowledged(record_of(event(number)), 0, number)
-    assert [entry.offset for entry in ledger.read(tmp_path / "ledger")] == [1, 2]
+        with path.open("ab") as file:
+            file.write(half)
+    assert [entry.offset for entry in ledger.read(path)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("foreign", [b"a,b\n1,2\n", b"no line end", b'{"label":"good"}\nno line end'])
+def test_a_file_that_is_no_ledger_is_left_as_it_is(tmp_path: Path, foreign: bytes) -> None:
+    path = tmp_path / "shop.csv"
+    path.write_bytes(foreign)
+    with pytest.raises(BadInputError, match="no ledger"):
+        Ledger(path)
+    assert path.read_bytes() == foreign
+
+
+def test_a_ledger_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match=r"cannot be written: .*No such file or directory; .*--ledger"):
+        Ledger(tmp_path / "no such folder" / "ledger")
 
 
 def test_a_cut_last_line_is_passed_over_and_a_foreign_one_is_not(tmp_path: Path) -> None:
     path = tmp_path / "ledger"
     path.write_text('{"label":"good","offset":1}\n{"label":"go')
     assert [entry.offset for entry in ledger.read(path)] == [1]
-    path.write_text("hello\n")
-    with pytest.raises(BadInputError, match="line 1"):
-        list(ledger.read(path))
+    for foreign in (b"hello\n", b"\xff\n"):
+        path.write_bytes(foreign)
+        with pytest.raises(BadInputError, match="line 1"):
+            list(ledger.read(path))
