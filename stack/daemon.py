@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from loglake.errors import ServiceError
 from loglake.settings import PROJECT, child_environment
 from stack.config import MARK, socket_path
 
-_SHUTDOWN_SECONDS, _TERM_SECONDS = 120, 10
+_SHUTDOWN_SECONDS, _TERM_SECONDS, _ZOMBIE_SECONDS, _POLL_SECONDS = 120, 10, 2, 0.05
 
 
 class ShuttingDownError(ServiceError):
@@ -118,13 +119,12 @@ class Daemon:
         """End the daemon, which stops what is still running, and wait until it is gone; it may be at it already."""
         try:
             process = psutil.Process(int((self.runtime / "supervisord.pid").read_text()))
-            with suppress(ShuttingDownError), self._rpc() as rpc:
-                rpc.shutdown()
-            process.wait(_SHUTDOWN_SECONDS)
         except (FileNotFoundError, psutil.NoSuchProcess):
             return
-        except psutil.TimeoutExpired as expired:
-            raise ServiceError(f"supervisor (pid {expired.pid}) has not ended within {_SHUTDOWN_SECONDS} s") from expired
+        with suppress(ShuttingDownError), self._rpc() as rpc:
+            rpc.shutdown()
+        if _left([process], _SHUTDOWN_SECONDS):
+            raise ServiceError(f"supervisor (pid {process.pid}) has not ended within {_SHUTDOWN_SECONDS} s")
 
     def family(self) -> list[psutil.Process]:
         """Every process of this stack, also what its supervisor lost sight of: by mark, by process group, by descent."""
@@ -140,13 +140,13 @@ class Daemon:
 
     def end(self, processes: list[psutil.Process]) -> int:
         """End those of the processes that are still there, first politely; returns their number."""
-        left = [process for process in processes if _alive(process)]
-        for process in left:
+        found = [process for process in processes if _alive(process)]
+        for process in found:
             _signal(process, force=False)
-        for process in psutil.wait_procs(left, _TERM_SECONDS)[1]:
+        for process in _left(found, _TERM_SECONDS):
             _signal(process, force=True)
-        psutil.wait_procs(left, _TERM_SECONDS)
-        return len(left)
+        _left(found, _TERM_SECONDS)
+        return len(found)
 
     @contextmanager
     def _rpc(self, failure: str = "supervisor refuses") -> Iterator[Any]:
@@ -192,8 +192,20 @@ def _alive(process: psutil.Process) -> bool:
         return False
 
 
+def _left(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Wait until the processes have ended; those that have not in time.
+
+    A zombie has ended, and is waited for no longer than a moment: in a container without init it stays.
+    """
+    deadline = time.monotonic() + seconds
+    while alive := [process for process in processes if _alive(process)]:
+        if time.monotonic() > deadline:
+            return alive
+        time.sleep(_POLL_SECONDS)
+    psutil.wait_procs(processes, _ZOMBIE_SECONDS)
+    return []
+
+
 def _signal(process: psutil.Process, *, force: bool) -> None:
-    try:
+    with suppress(psutil.NoSuchProcess):
         process.kill() if force else process.terminate()
-    except psutil.NoSuchProcess:
-        return

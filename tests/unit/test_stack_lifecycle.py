@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 from loglake.errors import BadInputError, ServiceError
 from loglake.settings import settings
 from stack import lifecycle, lock
+from stack.config import MARK
 from stack.daemon import Daemon, ShuttingDownError
 from stack.service import Port, Service
 
@@ -134,6 +136,24 @@ def test_down_after_the_supervisor_was_killed_ends_its_orphans(stack: Stack) -> 
     wait_for(lambda: not killed.is_running() or killed.status() == psutil.STATUS_ZOMBIE)
 
     assert stack.down() == ([], len(orphans))
+
+
+def test_down_does_not_wait_for_a_zombie(stack: Stack) -> None:
+    # As in a container whose first process takes no note of the end of those it adopts.
+    stack.up("first")
+    marked = {**os.environ, MARK: str(stack.runtime)}
+    careless = f"import subprocess, time; subprocess.Popen({SLEEP!r}, env={marked!r}, start_new_session=True); time.sleep(600)"
+    with subprocess.Popen((sys.executable, "-c", careless)) as parent:
+        wait_for(lambda: psutil.Process(parent.pid).children())
+        (stray,) = psutil.Process(parent.pid).children()
+        wait_for(lambda: stray in stack.daemon.family())
+        began = time.monotonic()
+
+        assert stack.down() == (["first"], 1)
+
+        assert time.monotonic() - began < 8
+        assert stray.status() == psutil.STATUS_ZOMBIE
+        parent.kill()
 
 
 def test_down_waits_for_a_supervisor_that_is_ending_already(stack: Stack, tmp_path: Path) -> None:
