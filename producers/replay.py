@@ -3,8 +3,10 @@
 `outcomes` is pure: lines in, records and reasons out. `replay_files` and `follow_file` send what it gives.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
@@ -27,10 +29,10 @@ Clock = Callable[[], datetime]
 
 
 class Mapped(Struct, frozen=True, gc=False):
-    """An event's record, made of this many lines; `resume` is where reading goes on once it is acknowledged."""
+    """An event's record and the lines it was made of; `resume` is where reading goes on once it is acknowledged."""
 
     record: Record
-    lines: int
+    lines: tuple[int, ...]
     resume: Position
 
 
@@ -71,51 +73,62 @@ def outcomes(
             if entry.lines[-1] >= start.line:
                 yield entry
         else:
-            bits = identity.bits(entry.content)
+            id_bits = identity.bits(entry.content) if entry.rule else 0
             if entry.rows[-1].number >= start.line:
-                yield _outcome(entry, maker, bits, clock())
+                yield _outcome(entry, maker, id_bits, clock())
 
 
-def _outcome(entry: Entry, maker: RecordMaker, bits: int, now: datetime) -> Outcome:
+def _outcome(entry: Entry, maker: RecordMaker, id_bits: int, now: datetime) -> Outcome:
+    lines = tuple(row.number for row in entry.rows)
     try:
-        record = maker.mapped(entry.rule, entry.rows, bits, now) if entry.rule else maker.untouched(entry.content, now)
+        record = maker.mapped(entry.rule, entry.rows, id_bits, now) if entry.rule else maker.untouched(entry.content, now)
     except Reject as reject:
         problem, detail = reject.code, str(reject).partition(": ")[2]
     except BadLineError as error:
         problem, detail = error.problem, error.detail
     else:
-        return Mapped(record, len(entry.rows), entry.resume)
-    return Unmapped(tuple(row.number for row in entry.rows), problem, detail, entry.resume)
+        return Mapped(record, lines, entry.resume)
+    return Unmapped(lines, problem, detail, entry.resume)
 
 
 def replay_files(
-    paths: Iterable[Path], mapping: SourceMapping | None, sink: Sink | None, summary: Summary, progress: Callable[[], None] = lambda: None
-) -> None:
+    paths: Iterable[Path],
+    mapping: SourceMapping | None,
+    sink: Sink | None,
+    summary: Summary,
+    *,
+    stop: threading.Event | None = None,
+    progress: Callable[[], object] = lambda: None,
+) -> bool:
     """Send what files hold and wait until it is acknowledged; with `sink` None nothing is sent, only summed up.
 
-    Without `mapping` each file's own one is detected. `progress` is called after each outcome.
+    Without `mapping` each file's own one is detected. `progress` is called after each outcome. False when `stop` was set
+    meanwhile, so that lines may be left.
     """
+    stop = stop or threading.Event()
     # Every file's mapping is found first: one that fits none stops the replay before anything is sent.
     plan = [(path, mapping or detect(path)) for path in paths if path.stat().st_size]
     for path, its_mapping in plan:
-        for outcome in outcomes(path, read_lines(path), its_mapping, max_bytes=settings().stream.max_payload_bytes):
+        found = outcomes(path, read_lines(path), its_mapping, max_bytes=settings().stream.max_payload_bytes)
+        for outcome in takewhile(lambda _: not stop.is_set(), found):
             if outcome is not None:
                 deliver(outcome, path, sink, summary)
                 progress()
+        if stop.is_set():
+            break
         summary.files += 1
     if sink is not None:
         settle(sink)
+    return not stop.is_set()
 
 
 def deliver(outcome: Outcome, path: Path, sink: Sink | None, summary: Summary) -> None:
     if isinstance(outcome, Unmapped):
         summary.add_unmapped(path, outcome)
     elif sink is None or sink.send(outcome.record):
-        summary.add_event(outcome.record, outcome.lines)
-    else:
-        # The publisher has the reason in its own count; the number before `resume` is the record's last line.
-        last = outcome.resume.line - 1
-        summary.add_unmapped(path, Unmapped(tuple(range(last - outcome.lines + 1, last + 1)), "refused", "", outcome.resume))
+        summary.add_event(outcome.record, len(outcome.lines))
+    else:  # the publisher has the reason in its own count
+        summary.add_unmapped(path, Unmapped(outcome.lines, "refused", "", outcome.resume))
 
 
 def settle(sink: Sink) -> None:

@@ -12,6 +12,8 @@ from producers.replay_rows import Row
 
 #: Identical entries are told apart while fewer than this many others (twice as many at most) lie between them.
 _REMEMBERED = 250_000
+#: Lines of one order that are kept until it ends: far more than the contract takes, so that a wrong group_by fills no memory.
+_MOST_ROWS = 10_000
 
 
 class Position(Struct, frozen=True):
@@ -112,10 +114,13 @@ def _grouped(rows: Iterable[Row | None], mapping: SourceMapping) -> Iterator[Ent
             suspect = 0
         if rule is not None and group is not None and key is not None:
             group.rule = rule
-            group.rows.append(row)
             suspect = 0
-            continue
-        if row.problem:
+            if len(group.rows) < _MOST_ROWS:
+                group.rows.append(row)
+                continue
+            group.broken = row.number
+            found = "broken_order", f"an order of more than {_MOST_ROWS} lines"
+        elif row.problem:
             suspect = row.number if key is None else 0
             if group is not None:
                 group.broken = row.number
@@ -146,4 +151,4 @@ def _rule(row: Row, mapping: SourceMapping) -> Rule | tuple[str, str]:
 
 
 def _after(row: Row) -> Position:
-    return Position(row.end, row.number + 1)
+    return Position(row.end, row.number + 1 + row.content.count(b"\n"))

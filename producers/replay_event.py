@@ -14,14 +14,13 @@ import pyarrow as pa
 from loglake import events
 from loglake.columns import COLUMNS
 from loglake.decode import DEFAULT_MAX_BYTES, Reject, decode
-from producers.ids import uuid7
+from producers.ids import milliseconds, uuid7
 from producers.record import GOOD, Record
 from producers.replay_expression import Expression
 from producers.replay_mapping import Item, Rule, SourceMapping, Time
 from producers.replay_rows import BadLineError, Row, Values
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 _TYPES = {(column.group, column.field): column.arrow for column in COLUMNS}
 _Step = tuple[str, str, Callable[[str, str], str | int | Decimal], Expression]
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -46,7 +45,7 @@ class RecordMaker:
         The first row gives the fields, every row an item when the event is an order's.
         """
         moment = event_time(self._mapping.time, rows[0].values)
-        event_id = uuid7((moment - _EPOCH) // _MILLISECOND, id_bits)
+        event_id = uuid7(milliseconds(moment), id_bits)
         values: Values = rows[0].values | {"@event_id": event_id, "@day": moment.date().isoformat()}
         document: dict[str, Any] = {
             "event_id": event_id,
@@ -85,6 +84,8 @@ def event_time(time: Time | None, values: Values) -> datetime:
 @lru_cache(maxsize=4096)
 def _parsed_time(text: str, form: str, zone: str) -> datetime:
     if form in ("unix", "unix_ms"):
+        if not _DECIMAL.fullmatch(text):  # Decimal takes 1e999999 as well, which int() works on for a minute
+            raise ValueError(text)
         return _EPOCH + timedelta(microseconds=int(Decimal(text) * (1_000_000 if form == "unix" else 1_000)))
     # A format without a zone gives a naive time on purpose: the mapping's zone counts then.
     moment = datetime.fromisoformat(text) if form == "iso" else datetime.strptime(text, form)  # noqa: DTZ007

@@ -49,7 +49,7 @@ class PositionFile:
             committed = msgspec.json.decode(self.path.read_bytes(), type=Committed)
         except FileNotFoundError:
             return BEGINNING, False
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise BadInputError(f"position file {self.path} is damaged: delete it to read the file from its beginning") from error
         if committed.fingerprint != _fingerprint(stream, committed.position.offset):
             return BEGINNING, True
@@ -57,8 +57,10 @@ class PositionFile:
 
     def commit(self, position: Position, stream: IO[bytes]) -> None:
         """Write the position so that a crash leaves either the old one or the new one."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         fingerprint = _fingerprint(stream, position.offset)
+        if fingerprint is None:
+            return  # the file was cut meanwhile: its new content is read from the beginning
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         draft = self.path.with_suffix(f".{os.getpid()}.new")
         with draft.open("wb") as file:
             file.write(msgspec.json.encode(Committed(str(self._followed), self._source, position, fingerprint)))
@@ -67,10 +69,11 @@ class PositionFile:
         draft.replace(self.path)
 
 
-def _fingerprint(stream: IO[bytes], offset: int) -> str:
-    """Tells a file from its successor: a hash of its first bytes and of the last ones before `offset`."""
+def _fingerprint(stream: IO[bytes], offset: int) -> str | None:
+    """Tells a file from its successor: a hash of its first bytes and of the last ones before `offset`; None when it is shorter."""
     size = min(offset, _FINGERPRINT_BYTES)
-    return blake2b(os.pread(stream.fileno(), size, 0) + os.pread(stream.fileno(), size, offset - size), digest_size=16).hexdigest()
+    first, last = os.pread(stream.fileno(), size, 0), os.pread(stream.fileno(), size, offset - size)
+    return blake2b(first + last, digest_size=16).hexdigest() if len(last) == size else None
 
 
 def positions_folder() -> Path:

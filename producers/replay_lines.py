@@ -68,8 +68,9 @@ def follow_lines(stream: IO[bytes], path: Path) -> Iterator[Line | None]:
 
     A line counts once its end is written; the unfinished last line of a replaced file is its last.
     """
-    line, seen, was_replaced = Line(0, 0, 0, b""), (0, b""), False
-    while _tail(stream, seen[0]) == seen:
+    line, seen, was_replaced = Line(0, 0, 0, b""), b"", False
+    # Other bytes before the place that was reached, or none, mean that the file was cut, perhaps while it was read.
+    while len(seen) == min(line.end, _TAIL_BYTES) and _tail(stream, line.end) == seen:
         while (line_after := _next_line(stream, line)) is not None and line_after.finished:
             line = line_after
             yield line
@@ -84,10 +85,10 @@ def follow_lines(stream: IO[bytes], path: Path) -> Iterator[Line | None]:
         yield None
 
 
-def _tail(stream: IO[bytes], end: int) -> tuple[int, bytes]:
-    """`end` and the last few bytes before it: others there mean that the file was cut and written anew."""
+def _tail(stream: IO[bytes], end: int) -> bytes:
+    """The last few bytes before `end`, fewer when the file does not reach to it."""
     size = min(end, _TAIL_BYTES)
-    return end, os.pread(stream.fileno(), size, end - size)
+    return os.pread(stream.fileno(), size, end - size)
 
 
 def _is_replaced(stream: IO[bytes], path: Path) -> bool:

@@ -112,8 +112,8 @@ class SourceMapping(StrictModel):
     def _is_whole(self) -> Self:
         _check_encoding(self.encoding)
         if self.passthrough:
-            if self.format != "ndjson" or self.fields or self.rules:
-                raise ValueError("passthrough sends the lines of an ndjson file as they are: no fields, no rules")
+            if self.format != "ndjson" or self.time or self.group_by or self.fields or self.rules or self.item:
+                raise ValueError("passthrough sends the lines of an ndjson file as they are: no time, group_by, fields, rules or item")
             return self
         if self.time is None or not self.rules:
             raise ValueError("time and rules are needed")
@@ -129,9 +129,9 @@ class SourceMapping(StrictModel):
         return self
 
     def _check_columns(self) -> None:
-        known = set(self.known_columns)
         if self.format == "ndjson":
             return  # a document's keys are its own
+        known = COMBINED_COLUMNS if self.format == "combined" else self.columns
         for key, names in self._used_columns():
             unknown = [name for name in sorted(names) if name not in known]
             if unknown:
@@ -154,11 +154,6 @@ class SourceMapping(StrictModel):
             for name in Item.model_fields:
                 yield f"item.{name}", getattr(self.item, name).columns
 
-    @cached_property
-    def known_columns(self) -> tuple[str, ...]:
-        """The columns the source has by its format or its `columns`."""
-        return COMBINED_COLUMNS if self.format == "combined" else self.columns
-
 
 def _check_encoding(name: str) -> None:
     try:
@@ -170,7 +165,7 @@ def _check_encoding(name: str) -> None:
 def load_mapping(path: Path) -> SourceMapping:
     """The mapping in a YAML file; BadInputError names the file and the key that is wrong."""
     try:
-        document: Any = yaml.safe_load(path.read_text())
+        document: Any = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise BadInputError(f"mapping {path} cannot be read: {error}") from error
     except yaml.YAMLError as error:

@@ -5,6 +5,8 @@ import json
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -13,11 +15,13 @@ from producers.replay_lines import Line
 Values = dict[str, str | None]
 Lines = Iterable[Line | None]
 Rows = Iterator["Row | None"]
+_Value = TypeVar("_Value")
 
 #: What a line of the combined format is made of (Apache's `combined`, which nginx writes too).
 COMBINED_COLUMNS = ("ip", "identity", "user", "time", "request", "status", "bytes", "referrer", "agent", "method", "path", "protocol")
 _QUOTED = r'"((?:[^"\\]|\\.)*)"'
-_COMBINED = re.compile(rf"(\S+) (\S+) (.+?) \[([^\]]+)\] {_QUOTED} (\d{{3}}) (\d+|-) {_QUOTED} {_QUOTED}")
+# The time's length is bounded: a line full of opening brackets would take minutes otherwise.
+_COMBINED = re.compile(rf"(\S+) (\S+) (.+?) \[([^\]]{{1,64}})\] {_QUOTED} (\d{{3}}) (\d+|-) {_QUOTED} {_QUOTED}")
 _REQUEST = re.compile(r"([A-Za-z]+) (\S.*?)(?: (HTTP/[\d.]+))?")
 #: A quoted CSV value may run over lines, but over no more than this: beyond, its closing quote is missing.
 MAX_RECORD_LINES = 50
@@ -123,7 +127,7 @@ def ndjson_values(text: str) -> Values:
         document = json.loads(text, parse_float=str, parse_int=str, parse_constant=_no_constant, object_pairs_hook=_unique)
         if not isinstance(document, dict):
             raise BadLineError("not_an_object")
-        return dict(_flatten("", document))
+        return _unique(list(_flatten("", document)))
     except (ValueError, RecursionError) as error:
         raise BadLineError("not_json", type(error).__name__) from error
 
@@ -142,7 +146,7 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _unique(pairs: list[tuple[str, _Value]]) -> dict[str, _Value]:
     document = dict(pairs)
     if len(document) != len(pairs):
         raise BadLineError("duplicate_key")
@@ -151,25 +155,35 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _csv_records(lines: Lines, delimiter: str, encoding: str) -> Iterator[tuple[Line, list[str] | BadLineError] | None]:
     """CSV records, each as the line it fills (or the lines, joined) and its fields."""
-    source, waiting = iter(lines), deque[Line]()
-    while (line := waiting.popleft() if waiting else next(source, _END)) is not _END:
-        if line is None:
+    parts: list[Line] = []  # of a record whose quoted value goes on
+    for next_line in chain(lines, (_END,)):
+        if next_line is None:
             yield None
-        elif line.problem or line.data:
-            parts = [line]
-            while (fields := _csv_fields(line, delimiter, encoding)) is None:
-                more: Line | None = _END
-                if len(parts) < MAX_RECORD_LINES:
-                    while (more := waiting.popleft() if waiting else next(source, _END)) is None:
-                        yield None
-                if more is None or more is _END or more.problem:
-                    # The closing quote is missing: the first line is at fault, the others are read again on their own.
-                    waiting.extendleft(reversed([*parts[1:], *([more] if more is not None and more is not _END else [])]))
-                    line, fields = parts[0], BadLineError("open_quote")
-                    break
-                parts.append(more)
-                line = Line(line.number, line.start, more.end, line.data + b"\n" + more.data)
-            yield line, fields
+            continue
+        to_read = deque((next_line,))
+        while to_read:
+            line = to_read.popleft()
+            if not (parts or line.data or line.problem):
+                continue
+            whole = _joined([*parts, line])
+            fields = BadLineError("open_quote") if line is _END else _csv_fields(whole, delimiter, encoding)
+            if fields is None and len(parts) < MAX_RECORD_LINES - 1:
+                parts.append(line)
+            elif parts and not isinstance(fields, list):
+                # The closing quote is missing: the first line is at fault, the others are read again on their own.
+                yield parts[0], BadLineError("open_quote")
+                to_read.extendleft((line, *reversed(parts[1:])))
+                parts = []
+            elif fields is not None:
+                yield whole, fields
+                parts = []
+
+
+def _joined(parts: list[Line]) -> Line:
+    if len(parts) == 1:
+        return parts[0]
+    first, last = parts[0], parts[-1]
+    return Line(first.number, first.start, last.end, b"\n".join(part.data for part in parts), last.finished, last.problem)
 
 
 def _csv_fields(line: Line, delimiter: str, encoding: str) -> list[str] | BadLineError | None:

@@ -41,7 +41,7 @@ def detect(path: Path) -> SourceMapping:
 
 
 def rows_of(path: Path, lines: Iterable[Line | None], mapping: SourceMapping) -> Rows:
-    """The rows of a file's lines; BadInputError when a CSV header lacks a column that the mapping names."""
+    """The rows of a file's lines; BadInputError when a CSV header has not each column that the mapping names, once."""
     if mapping.passthrough:
         return raw_rows(lines)
     if mapping.format == "combined":
@@ -50,9 +50,10 @@ def rows_of(path: Path, lines: Iterable[Line | None], mapping: SourceMapping) ->
         return ndjson_rows(lines, mapping.encoding)
 
     def check(header: tuple[str, ...]) -> None:
-        missing = [name for name in mapping.columns if name not in header]
-        if missing:
-            raise BadInputError(f"{path}: its header has no column {missing[0]!r}, which mapping {mapping.source} needs")
+        for name in mapping.columns:
+            if header.count(name) != 1:
+                found = "no column" if name not in header else "more than one column"
+                raise BadInputError(f"{path}: its header has {found} {name!r}, which mapping {mapping.source} needs")
 
     return csv_rows(lines, None if mapping.has_header else mapping.columns, mapping.delimiter, mapping.encoding, check)
 

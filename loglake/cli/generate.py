@@ -1,6 +1,5 @@
 """Commands that make events: generate, pools."""
 
-import logging
 import re
 import signal
 import threading
@@ -85,11 +84,9 @@ def run_plan(plan: "Plan", topic: str | None = None, ledger: Path | None = None)
     from producers.generate import DEFAULT_COUNT
     from producers.generate import generate as publish
 
-    # Every failure comes back through the publisher: the client's own log lines would only repeat it.
-    logging.getLogger("kafka").addHandler(logging.NullHandler())
     total = plan.count or (DEFAULT_COUNT if plan.rate is None and plan.duration is None else None)
     columns = (SpinnerColumn(), TextColumn("generate"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar, _stop_on_signal() as stop:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar, stop_on_signal() as stop:
         task = bar.add_task("generate", total=total)
         return publish(plan, topic=topic, ledger=ledger, stop=stop, progress=lambda done: bar.update(task, completed=done))
 
@@ -112,7 +109,7 @@ def _recipe(users: int | None, products: int | None, locales: list[str] | None) 
 
 
 @contextmanager
-def _stop_on_signal() -> Iterator[threading.Event]:
+def stop_on_signal() -> Iterator[threading.Event]:
     """An event that SIGTERM and SIGINT set, so that what was sent is still acknowledged and told."""
     stop = threading.Event()
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}

@@ -1,7 +1,5 @@
 """`loglake replay`: real files in."""
 
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
@@ -13,7 +11,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from loglake.cli.console import err, out
-from loglake.errors import BadInputError
+from loglake.cli.generate import stop_on_signal
+from loglake.errors import BadInputError, ServiceError
 from loglake.settings import settings
 
 if TYPE_CHECKING:
@@ -47,25 +46,29 @@ def replay(  # noqa: PLR0917 - options of a command
     """
     from producers.replay_report import Summary
 
+    complete = True
     with Summary(report) as summary:
         if follow:
             _follow(paths, mapping, ledger, summary, dry_run=dry_run)
         else:
-            _replay(paths, mapping, ledger, summary, dry_run=dry_run)
+            complete = _replay(paths, mapping, ledger, summary, dry_run=dry_run)
     _print(summary, report, dry_run=dry_run)
+    if not complete:
+        raise ServiceError("stopped before the end: run the same replay again, it adds only what is missing")
     if strict and summary.unmapped_lines:
         raise BadInputError(f"{summary.unmapped_lines} lines gave no event (--strict)")
 
 
-def _replay(paths: list[Path], mapping: str | None, ledger: Path | None, summary: "Summary", *, dry_run: bool) -> None:
+def _replay(paths: list[Path], mapping: str | None, ledger: Path | None, summary: "Summary", *, dry_run: bool) -> bool:
+    """Whether it came to the end; SIGTERM and SIGINT stop it in order."""
     from producers.replay import replay_files
     from producers.replay_mapping import named_mapping
     from producers.sources import files_of
 
     files, chosen = files_of(paths), named_mapping(mapping) if mapping else None
-    with nullcontext() if dry_run else _publisher(ledger) as sink, _progress() as progress:
-        task = progress.add_task("replay", total=None, events=0)
-        replay_files(files, chosen, sink, summary, lambda: progress.update(task, events=summary.event_count))
+    with stop_on_signal() as stop, nullcontext() if dry_run else _publisher(ledger) as sink, _progress() as bar:
+        task = bar.add_task("replay", total=None, events=0)
+        return replay_files(files, chosen, sink, summary, stop=stop, progress=lambda: bar.update(task, events=summary.event_count))
 
 
 def _follow(paths: list[Path], mapping: str | None, ledger: Path | None, summary: "Summary", *, dry_run: bool) -> None:
@@ -75,11 +78,8 @@ def _follow(paths: list[Path], mapping: str | None, ledger: Path | None, summary
 
     if len(paths) != 1 or paths[0].is_dir() or dry_run:
         raise BadInputError("--follow takes one file, and no --dry-run")
-    stop = threading.Event()
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signal_number, lambda *_: stop.set())
     chosen = named_mapping(mapping) if mapping else detect(paths[0])
-    with _publisher(ledger) as sink:
+    with stop_on_signal() as stop, _publisher(ledger) as sink:
         err.print(f"following {paths[0]} as {chosen.source}; stop with Ctrl-C", markup=False)
         Follower(paths[0], chosen, sink, summary).run(stop, lambda text: err.print(text, markup=False))
 

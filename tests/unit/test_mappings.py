@@ -73,6 +73,7 @@ def test_an_expression_gives_a_text_or_null(expression: dict[str, object], value
         ({"encoding": "utf-9"}, "encoding: 'utf-9'"),
         ({"columns": []}, "columns are needed"),
         ({"passthrough": True}, "passthrough sends"),
+        ({"passthrough": True, "format": "ndjson", "fields": {}, "rules": [], "time": None, "group_by": "{what}"}, "passthrough sends"),
     ],
 )
 def test_a_wrong_key_is_one_line_with_file_and_key(tmp_path: Path, changes: dict[str, object], message: str) -> None:

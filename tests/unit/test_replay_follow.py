@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from loglake.errors import BadInputError, ServiceError
 from producers.publisher import Stats
 from producers.record import Record
 from producers.replay_follow import COMMIT_EVERY, Follower
+from producers.replay_lines import follow_lines
 from producers.replay_mapping import named_mapping
 from producers.replay_report import Summary
 from tests.unit.test_replay import REES46, UCI, VIEW, invoice, of
@@ -163,6 +165,33 @@ def test_a_file_that_was_cut_and_written_anew_is_read_from_its_beginning(tmp_pat
     assert broker.users[2:] == [f"u{number}" for number in range(10, 10 + size)]
 
 
+def test_a_file_that_is_cut_while_it_is_read_is_noticed_at_once(tmp_path: Path) -> None:
+    """Not only when the new content has become as long as the old one."""
+    path = tmp_path / "a.log"
+    path.write_text("one\ntwo\nthree\n")
+    with path.open("rb") as stream:
+        lines = follow_lines(stream, path)
+        first = next(lines)
+        path.write_text("new\n")
+        rest = list(islice(lines, 10))
+    assert [line.data for line in (first, *rest) if line] == [b"one", b"two", b"three"]
+    assert len(rest) < 10, "it ended"
+
+
+@pytest.mark.timeout(20)
+def test_a_file_cut_before_its_position_is_written_is_read_from_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(REES46 + view(1) + view(2) + view(3))
+    stop = threading.Event()
+
+    def cut() -> None:
+        path.write_text(REES46 + view(7))
+        stop.set()
+
+    follow(path, Broker(cut), stop)
+    assert once(path).users == ["u7"]
+
+
 def test_another_file_of_the_same_name_is_read_from_its_beginning_and_says_so(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(REES46 + view(1))
@@ -180,9 +209,10 @@ def test_a_damaged_position_file_and_a_gzip_file_are_one_clear_line(tmp_path: Pa
     path.write_text(REES46 + view(1))
     once(path)
     [position] = (tmp_path / "positions").iterdir()
-    position.write_text("{")
-    with pytest.raises(BadInputError, match="is damaged: delete it"):
-        once(path)
+    for damage in (b"{", b'{"file":"\xff"}'):
+        position.write_bytes(damage)
+        with pytest.raises(BadInputError, match="is damaged: delete it"):
+            once(path)
     path.write_bytes(b"\x1f\x8b")
     with pytest.raises(BadInputError, match="is gzip and cannot be followed"):
         once(path)
