@@ -4,6 +4,7 @@ Faker makes about a thousand rows a second, so it makes the pools and never an e
 size, its locales and its seed, and its file records them: asking for another pool makes it anew.
 """
 
+import os
 import random
 from collections.abc import Sequence
 from decimal import Decimal
@@ -24,7 +25,7 @@ _SEXES, _SEX_WEIGHTS = ("female", "male", "other"), (49, 49, 2)
 
 
 class PoolUser(Struct, frozen=True):
-    """A user as users.json holds one. `home` is the address they usually connect from, `client` an index into CLIENTS."""
+    """A user as users.json holds one. `ip` is the address they usually connect from, `client` an index into CLIENTS."""
 
     user_id: str
     username: str
@@ -91,7 +92,7 @@ class _ProductsFile(Struct, frozen=True):
 def make(recipe: Recipe) -> Pools:
     """The pools of a recipe; the same recipe gives the same pools."""
     fakers = {locale: _faker(locale, recipe.seed) for locale in recipe.locales}
-    countries = {locale: faker.current_country() for locale, faker in fakers.items()}
+    countries = {locale: _country(locale, faker) for locale, faker in fakers.items()}
     found: dict[str, set[str]] = {country: set() for country in countries.values()}
     for locale, faker in fakers.items():
         found[countries[locale]].update(faker.city() for _ in range(_CITIES_PER_LOCALE))
@@ -110,7 +111,7 @@ def load(folder: Path, recipe: Recipe) -> Pools:
     try:
         users = msgspec.json.decode(users_file.read_bytes(), type=_UsersFile)
         products = msgspec.json.decode(products_file.read_bytes(), type=_ProductsFile)
-    except (FileNotFoundError, msgspec.MsgspecError):
+    except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
         return write(folder, recipe)
     if users.recipe != recipe or products.recipe != recipe:
         return write(folder, recipe)
@@ -127,7 +128,7 @@ def write(folder: Path, recipe: Recipe) -> Pools:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
-            draft = folder / f".{name}.new"
+            draft = folder / f".{name}.{os.getpid()}.new"  # another producer may be making them, too
             draft.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1))
             draft.rename(folder / name)
     except OSError as error:
@@ -141,6 +142,13 @@ def _faker(locale: str, seed: int) -> Faker:
     faker = Faker(locale)
     faker.seed_instance(f"{locale} {seed}")
     return faker
+
+
+def _country(locale: str, faker: Faker) -> str:
+    try:
+        return faker.current_country()
+    except ValueError as error:
+        raise BadInputError(f"locale {locale} cannot be used: Faker knows no country for it") from error
 
 
 def _user(number: int, faker: Faker, country: str, cities: dict[str, tuple[str, ...]], rng: random.Random) -> PoolUser:

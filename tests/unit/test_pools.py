@@ -49,11 +49,18 @@ def test_another_recipe_replaces_the_files(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_made_anew(tmp_path: Path) -> None:
     pools.load(tmp_path, SMALL)
-    (tmp_path / "users.json").write_text("{")
-    assert pools.load(tmp_path, SMALL) == pools.make(SMALL)
+    users = tmp_path / "users.json"
+    for damage in (b"{", users.read_bytes().replace(b"u000001", b"\xff")):
+        users.write_bytes(damage)
+        assert pools.load(tmp_path, SMALL) == pools.make(SMALL)
 
 
 @pytest.mark.parametrize("bad", [{"users": 0}, {"products": -1}, {"locales": ("xx_XX",)}, {"locales": ()}])
 def test_impossible_recipes_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(BadInputError):
         Recipe(**bad)  # type: ignore[arg-type]
+
+
+def test_a_locale_of_no_country_is_refused() -> None:
+    with pytest.raises(BadInputError, match="locale en_MS cannot be used"):
+        pools.make(Recipe(users=1, products=1, locales=("en_MS",)))
