@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -145,9 +146,7 @@ def generate(
     schedule(plan, time.time())  # refuses a plan that cannot be before anything is made
     stop = stop or threading.Event()
     pool = pools.load(settings().runtime.runtime_dir / "pools", plan.pools)
-    if ledger is None:
-        return _publish(plan, pool, topic or settings().kafka.topic, None, stop=stop, progress=progress)
-    with Ledger(ledger) as book:
+    with Ledger(ledger) if ledger else nullcontext() as book:
         return _publish(plan, pool, topic or settings().kafka.topic, book, stop=stop, progress=progress)
 
 
