@@ -41,22 +41,16 @@ def tenant() -> Iterator[None]:
 
 def new_topic(name: str) -> None:
     """Make a topic with as many partitions as the setting says."""
-    admin = clients.kafka_admin()
-    try:
+    with clients.kafka_admin() as admin:
         admin.create_topics([NewTopic(name, settings().kafka.partitions, settings().kafka.replication)])
-    finally:
-        admin.close()
 
 
 def delete_topics(*names: str) -> None:
     """Delete the topics that are there."""
-    admin = clients.kafka_admin()
-    try:
+    with clients.kafka_admin() as admin:
         known = set(admin.list_topics())
         if wanted := [name for name in names if name in known]:
             admin.delete_topics(wanted)
-    finally:
-        admin.close()
 
 
 def _remove(*databases: str) -> None:

@@ -11,7 +11,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from loglake.errors import LoglakeError, ServiceError
-from loglake.settings import settings
+from loglake.settings import HdfsSettings, settings
 
 TIMEOUT_SECONDS = 10
 _READ_TIMEOUT_SECONDS = 60
@@ -78,9 +78,12 @@ def kafka_for_spark() -> dict[str, str]:
     return {"kafka.bootstrap.servers": settings().kafka.brokers}
 
 
-def webhdfs() -> InsecureClient:
-    """A WebHDFS client; hdfs.HdfsError or requests.ConnectionError when the NameNode is down."""
-    config = settings().hdfs
+def webhdfs(config: HdfsSettings | None = None) -> InsecureClient:
+    """A WebHDFS client; hdfs.HdfsError or requests.ConnectionError when the NameNode is down.
+
+    Spark's tasks hand over the driver's settings: on another machine theirs may say something else.
+    """
+    config = config or settings().hdfs
     return InsecureClient(config.http_url, user=config.user, timeout=(TIMEOUT_SECONDS, _READ_TIMEOUT_SECONDS), session=web())
 
 

@@ -97,7 +97,7 @@ def _jars() -> dict[str, str]:
     """The embedded stack's processes read the jars in place; a cluster elsewhere is sent them."""
     folder = settings().runtime.jars_dir / "spark"
     if not folder.is_dir():
-        raise SettingsError(f"no Spark jars in {folder}: run `make setup`, or set LOGLAKE_JARS_DIR")
+        raise SettingsError(f"no Spark jars in {folder}: run `loglake jars`, or set LOGLAKE_JARS_DIR")
     if settings().spark.master:
         return {"spark.jars": ",".join(str(jar) for jar in sorted(folder.glob("*.jar")))}
     return {"spark.driver.extraClassPath": f"{folder}/*", "spark.executor.extraClassPath": f"{folder}/*"}

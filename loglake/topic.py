@@ -58,9 +58,6 @@ def lake_lag(topic: str) -> int:
 
 def topic_id(topic: str) -> uuid.UUID:
     """The id that Kafka gave the topic when it was made: another one means another topic of the same name."""
-    admin = clients.kafka_admin()
-    try:
+    with clients.kafka_admin() as admin:
         found: uuid.UUID = admin.describe_topics([topic])[0]["topic_id"]
-    finally:
-        admin.close()
     return found

@@ -69,7 +69,7 @@ create table if not exists ops.stream_heartbeat (
     seen_at timestamptz not null,
     lag bigint not null
 );
-comment on table ops.stream_heartbeat is 'When each stream last finished a trigger, also an empty one';
+comment on table ops.stream_heartbeat is 'When each stream last started, or finished a trigger, also an empty one';
 """
 
 RAW_TABLES = """

@@ -13,9 +13,10 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from hdfs.client import InsecureClient
 
+from loglake import clients
 from loglake.columns import LAKE_COLUMNS, postgres_type
+from loglake.settings import HdfsSettings
 
 _BATCH_ROWS = 16_384
 _FIELD_ID = b"PARQUET:field_id"
@@ -28,8 +29,7 @@ class CopyTask:
     table: str
     paths: tuple[str, ...]
     field_ids: dict[str, int]
-    hdfs_url: str
-    hdfs_user: str
+    hdfs: HdfsSettings
     postgres_uri: str
 
 
@@ -80,7 +80,7 @@ def copy_files(task: CopyTask) -> Staged:
 
 
 def _batches(task: CopyTask, schema: pa.Schema, staged: Staged) -> Iterator[pa.RecordBatch]:
-    client = InsecureClient(task.hdfs_url, user=task.hdfs_user)
+    client = clients.webhdfs(task.hdfs)
     for path in task.paths:
         with client.read(path) as reader:
             content = pa.py_buffer(reader.read())

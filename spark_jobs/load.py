@@ -106,8 +106,7 @@ def _stage(spark: SparkSession, planned: lake_range.Range, load_id: int) -> list
             table=f"load_{load_id}_{token}_{number}",
             paths=tuple(file.path for file in files),
             field_ids=planned.field_ids,
-            hdfs_url=config.hdfs.http_url,
-            hdfs_user=config.hdfs.user,
+            hdfs=config.hdfs,
             postgres_uri=clients.postgres_uri("loader"),
         )
         for number, files in enumerate(lake_range.balance(planned.files, config.load.cores))
