@@ -97,7 +97,7 @@ def _publisher(ledger: Path | None) -> Iterator["Publisher"]:
 
 def _progress() -> Progress:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.fields[events]:,} events"), TimeElapsedColumn())
-    return Progress(*columns, console=err, transient=True)
+    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
 
 
 def _print(summary: "Summary", report: Path | None, *, dry_run: bool) -> None:
