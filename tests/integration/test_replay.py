@@ -80,14 +80,14 @@ def test_a_file_sent_twice_brings_the_same_ids_twice(stack: EmbeddedStack, topic
 
 def test_a_follower_killed_while_the_file_grows_leaves_no_gap(stack: EmbeddedStack, topic: Topic, tmp_path: Path) -> None:
     path = tmp_path / "growing.csv"
-    path.write_text(REES46 + "".join(view(number) for number in range(20_000)))
+    path.write_text(REES46 + "".join(view(number) for number in range(40_000)))
     with following(stack, path) as follower:
         pipeline.wait_for("the follower to commit a position", lambda: _position(path) is not None)
         follower.kill()
         follower.communicate()
-    assert len(ids_in(topic)) < 20_000, "it was to be killed in the middle"
+    assert len(ids_in(topic)) < 40_000, "it was to be killed in the middle"
     with path.open("a") as file:
-        file.writelines(view(number) for number in range(20_000, 20_050))
+        file.writelines(view(number) for number in range(40_000, 40_050))
 
     with following(stack, path) as follower:
         pipeline.wait_for("the follower to reach the end", lambda: f'"offset":{path.stat().st_size},' in (_position(path) or ""))
