@@ -6,11 +6,13 @@ dbt's target and log folders lie in the runtime folder; the connection reaches i
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from loglake import clients
 from loglake.errors import ServiceError
 from loglake.settings import PROJECT, child_environment, settings
 
@@ -19,6 +21,8 @@ DBT_PROJECT = PROJECT / "dbt"
 FULL_TESTS = ["test", "--selector", "full_tests"]
 #: The snapshot and the views it reads; `dbt snapshot` would fail on a new warehouse, where these are not there yet.
 SNAPSHOT = ["build", "--select", "+resource_type:snapshot", "--resource-type", "model", "--resource-type", "snapshot"]
+#: Advisory lock of the one dbt run on a warehouse; the other locks' keys are in loglake.warehouse.
+MODEL_LOCK_KEY = 7_265_003
 OnLine = Callable[[str], object]
 _FAILED = frozenset({"error", "fail", "runtime error", "partial success"})
 
@@ -75,32 +79,28 @@ def dbt_environment(database: str | None = None) -> dict[str, str]:
     }
 
 
-def snapshot(on_line: OnLine = _silent) -> ModelRun:
-    """Bring the snapshots up to date with the loads they have not seen."""
-    return run_dbt(SNAPSHOT, on_line=on_line)
-
-
-def build(on_line: OnLine = _silent) -> ModelRun:
-    """Bring snapshots, staging and marts up to date and test what is new."""
-    return run_dbt(["build"], on_line=on_line)
-
-
-def full_tests(on_line: OnLine = _silent) -> ModelRun:
-    """Run every data test over all history, and dbt's unit tests."""
-    return run_dbt(FULL_TESTS, on_line=on_line)
+@contextmanager
+def only_run(database: str | None = None, on_line: OnLine = _silent) -> Iterator[None]:
+    """Wait for another dbt run on this warehouse to end, and hold off the next one: two would swap the same views under each other."""
+    with clients.postgres("dbt", database) as connection:
+        if connection.execute("select pg_try_advisory_lock(%s)", [MODEL_LOCK_KEY]).fetchone() != (True,):
+            on_line("another dbt run is in progress: waiting for it to end")
+            connection.execute("select pg_advisory_lock(%s)", [MODEL_LOCK_KEY])
+        yield
 
 
 def run_dbt(args: list[str], *, database: str | None = None, on_line: OnLine = _silent) -> ModelRun:
-    """Run `dbt ARGS` and return its results; `on_line` gets each line it prints.
+    """Run `dbt ARGS`, alone, and return its results; `on_line` gets each line it prints.
 
     Raises ServiceError with the first failing node's message, or with dbt's own when it did not get as far as running nodes.
     """
     results = target_dir(database) / "run_results.json"
     results.parent.mkdir(parents=True, exist_ok=True)
-    results.unlink(missing_ok=True)
     lines: list[str] = []
-    code = _stream(args, child_environment(**dbt_environment(database)), lines, on_line)
-    run = read_results(json.loads(results.read_text())) if results.exists() else ModelRun((), 0.0)
+    with only_run(database, on_line):
+        results.unlink(missing_ok=True)
+        code = _stream(args, child_environment(**dbt_environment(database)), lines, on_line)
+        run = read_results(json.loads(results.read_text())) if results.exists() else ModelRun((), 0.0)
     failed = [node for node in run.nodes if node.failed]
     if failed:
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""

@@ -3,8 +3,6 @@
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +10,7 @@ from loglake import clients, orchestrate
 from loglake.settings import settings
 from producers import ledger
 from tests.stackfixture import EmbeddedStack
-
-_POLL_SECONDS = 0.3
-
-
-def wait_for(what: str, condition: Callable[[], Any], seconds: float = 180) -> Any:
-    """The first true answer of `condition`; fails with `what` when there is none in time."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited {seconds} s for: {what}"
-        time.sleep(_POLL_SECONDS)
-    return found
+from tests.waiting import wait_for
 
 
 def query(statement: str, *parameters: object, role: str = "monitor") -> list[tuple[Any, ...]]:

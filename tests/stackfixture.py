@@ -6,7 +6,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from stack import checks
 from stack.config import MARK
 from stack.daemon import Daemon
 from stack.services import services
+from tests.waiting import wait_for
 
 CORE = ("postgres", "kafka", "namenode", "datanode", "spark-master", "spark-worker")
 LAKE_STREAM = ("lake-stream",)
@@ -28,7 +28,6 @@ AIRFLOW = ("airflow-api", "airflow-scheduler", "airflow-dag-processor")
 _OTHER_PORTS = ("LOGLAKE_STREAM_UI_PORT",)
 #: Below the range the kernel gives to outgoing connections, so that a port stays free while its server restarts.
 _PORT_RANGE = range(15_000, 32_000)
-_POLL_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
@@ -71,13 +70,12 @@ class EmbeddedStack:
 
     def wait_healthy(self, name: str, *, not_pid: int = 0, seconds: float = 180) -> dict[str, Any]:
         """Wait until a service is running with another pid than `not_pid`, and its health gate is content."""
-        deadline = time.monotonic() + seconds
-        while True:
+
+        def healthy() -> dict[str, Any] | None:
             row = self.rows()[name]
-            if row["state"] == "running" and row["pid"] != not_pid:
-                return row
-            assert time.monotonic() < deadline, f"{name} is not healthy after {seconds} s: {row}\n{self.log(name)}"
-            time.sleep(_POLL_SECONDS)
+            return row if row["state"] == "running" and row["pid"] != not_pid else None
+
+        return wait_for(lambda: f"{name} to be healthy: {self.rows()[name]}\n{self.log(name)}", healthy, seconds)
 
     def log(self, name: str) -> str:
         """The end of a service's log."""

@@ -19,14 +19,29 @@ from tests.sample import NOW
 @contextmanager
 def empty_warehouse(name: str) -> Iterator[str]:
     """A database with the warehouse's schema and no row, dropped at the end."""
-    with clients.postgres("postgres", "postgres") as server:
-        server.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(name)))
+    with _fresh(name) as server:
         warehouse.create_roles(server, settings().postgres, ("loader", "dbt", "monitor", "bi_reader"))
         warehouse.create_database(server, name, "postgres")
         with clients.postgres("postgres", name) as database:
             warehouse.apply_schema(database)
         yield name
-        server.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@contextmanager
+def copied_warehouse(name: str, original: str) -> Iterator[str]:
+    """A copy of a warehouse to which nobody is connected, dropped at the end."""
+    with _fresh(name) as server:
+        server.execute(sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(original)))
+        yield name
+
+
+@contextmanager
+def _fresh(name: str) -> Iterator[psycopg.Connection]:
+    drop = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
+    with clients.postgres("postgres", "postgres") as server:
+        server.execute(drop)
+        yield server
+        server.execute(drop)
 
 
 def deliver(database: str, load_id: int, events: Sequence[Event], rejected: int = 0) -> None:

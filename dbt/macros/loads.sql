@@ -4,11 +4,14 @@
   else, so its cost follows the new rows, and every model of a run sees the same loads although the loader may commit meanwhile.
   max(load_id) of a model's own rows would not do: a load without, say, an order leaves no trace there and would be read again for ever.
 
+  A model's position is read under a lock that its transaction keeps. So of two runs at once the second waits at each model and goes on
+  where the first one ended, and the position never goes back, except when the model is made anew.
+
   What "new" means to a test is another thing: a failed test must not turn green because the retry finds nothing new.
   So the position of `tests` moves only when all of them have passed.
 #}
 
-{# SQL of on-run-start: pin the horizon of this run. #}
+{# SQL of on-run-start: pin the horizon of this run; what is made anew counts as untested. #}
 {% macro begin_run() %}
     {% if execute and flags.WHICH in ('run', 'build', 'snapshot', 'test') %}
         create table if not exists staging.load_horizon (
@@ -24,44 +27,62 @@
         delete from staging.load_horizon where started_at < now() - interval '7 days';
         insert into staging.load_horizon
         select '{{ invocation_id }}', coalesce(max(load_id), -1), now() from {{ source('ops', 'load_manifest') }};
+        {% if flags.FULL_REFRESH %}
+            delete from staging.load_position where node = 'tests';
+        {% endif %}
     {% endif %}
 {% endmacro %}
 
 {# The last load this run may read. #}
 {% macro horizon() %}
-    {% do return(load_number("staging.load_horizon where invocation_id = '" ~ invocation_id ~ "'")) %}
+    {% do return(load_number("select load_id from staging.load_horizon where invocation_id = '" ~ invocation_id ~ "'")) %}
 {% endmacro %}
 
 {# The last load that `node` holds; -1 before its first run. #}
-{% macro position(node) %}
-    {% do return(load_number("staging.load_position where node = '" ~ node ~ "'")) %}
+{% macro position(node, lock='') %}
+    {% do return(load_number("select load_id from staging.load_position where node = '" ~ node ~ "' " ~ lock)) %}
 {% endmacro %}
 
-{# max(load_id) as a number: a literal in the models' SQL, so that the planner can weigh it. -1 for none, or before the first run. #}
-{% macro load_number(from_where) %}
+{# A query's one number: a literal in the models' SQL, so that the planner can weigh it. -1 for no row, or before the first run. #}
+{% macro load_number(query) %}
     {% if not execute or run_query("select to_regclass('staging.load_position') is null").rows[0][0] %}
         {% do return(-1) %}
     {% endif %}
-    {% do return(run_query("select coalesce(max(load_id), -1) from " ~ from_where).rows[0][0]) %}
+    {% set rows = run_query(query).rows %}
+    {% do return(rows[0][0] if rows else -1) %}
 {% endmacro %}
 
-{# Predicate: the row came in a load that this model or snapshot has not read yet (any load when its table is made anew). #}
-{% macro is_new(column='load_id') %}
-    {%- set kept = execute and load_cached_relation(this) is not none and not flags.FULL_REFRESH -%}
-    {%- set after, upto = (position(this.identifier) if kept else -1), horizon() -%}
-    {%- if kept and after > upto -%}
+{# Predicate: the row came in a load that `table` (the node itself, unless said) has not read yet; any load when it is made anew. #}
+{% macro is_new(table=none) %}
+    {%- set table = table or this -%}
+    {%- set held, upto = position(table.identifier, lock='for update'), horizon() -%}
+    {%- set after = held if is_kept(table) else -1 -%}
+    {%- if after > upto and after > load_number("select coalesce(max(load_id), -1) from ops.load_manifest") -%}
         {{ exceptions.raise_compiler_error(
-            this.identifier ~ " holds load " ~ after ~ ", the books end at " ~ upto ~ ": raw was made anew; run `loglake model --full-refresh`"
+            table.identifier ~ " holds load " ~ after ~ ", the books end at " ~ upto ~ ": raw was made anew; run `loglake model --full-refresh`"
         ) }}
     {%- endif -%}
-    {{ column }} > {{ after }} and {{ column }} <= {{ upto }}
+    load_id > {{ after }} and load_id <= {{ upto }}
 {%- endmacro %}
+
+{# SQL of a pre-hook for a node whose query is compiled apart, in another transaction: the same lock as is_new() takes. #}
+{% macro lock_position() %}
+    select load_id from staging.load_position
+    where node = '{{ this.identifier }}'
+    for update
+{% endmacro %}
+
+{# Whether a table is there and stays. #}
+{% macro is_kept(table) %}
+    {% do return(execute and load_cached_relation(table) is not none and not flags.FULL_REFRESH) %}
+{% endmacro %}
 
 {# SQL of each model's post-hook, in the model's transaction: it now holds everything up to the horizon. #}
 {% macro record_position() %}
-    insert into staging.load_position values ('{{ this.identifier }}', {{ horizon() }}, now())
-    on conflict (node) do update set load_id = excluded.load_id, updated_at = excluded.updated_at
-    where staging.load_position.load_id is distinct from excluded.load_id
+    {% set reached = 'excluded.load_id' if flags.FULL_REFRESH else 'greatest(excluded.load_id, held.load_id)' %}
+    insert into staging.load_position as held values ('{{ this.identifier }}', {{ horizon() }}, now())
+    on conflict (node) do update set load_id = {{ reached }}, updated_at = excluded.updated_at
+    where held.load_id is distinct from {{ reached }}
 {% endmacro %}
 
 {# A test's `where: __untested__` means: rows of loads that no finished build has tested yet. #}
@@ -73,9 +94,23 @@
     {% do return(relation) %}
 {% endmacro %}
 
-{% macro is_untested(column='load_id') %}
+{% macro is_untested() %}
     {%- set all_history = invocation_args_dict.get('selector') == 'full_tests' -%}
-    {%- do return(column ~ ' > ' ~ (-1 if all_history else position('tests'))) -%}
+    {%- do return('load_id > ' ~ (-1 if all_history else position('tests')) ~ ' and load_id <= ' ~ reach()) -%}
+{% endmacro %}
+
+{#
+  The last load that everything a test reads holds: of two marts that are not brought up to date together, one may lie behind, and what
+  another run brings meanwhile is that run's to test.
+#}
+{% macro reach() %}
+    {% set names = [] %}
+    {% for node in (model.depends_on.nodes if execute else []) %}
+        {% do names.append(node.split('.')[-1]) %}
+    {% endfor %}
+    {% do return(load_number(
+        "select least(" ~ horizon() ~ ", min(load_id)) from staging.load_position where node in ('" ~ names | join("', '") ~ "')"
+    )) %}
 {% endmacro %}
 
 {# SQL of on-run-end: when every test that reads new loads has run and none has failed, what the marts hold counts as tested. #}
@@ -88,10 +123,11 @@
             {% do missing.append(test.name) %}
         {% endfor %}
         {% if not missing %}
-            insert into staging.load_position
-            select 'tests', min(load_id), now() from staging.load_position
+            insert into staging.load_position as held
+            select 'tests', least({{ horizon() }}, min(load_id)), now() from staging.load_position
             where node in ('{{ loaded | map(attribute='name') | join("', '") }}')
-            on conflict (node) do update set load_id = excluded.load_id, updated_at = excluded.updated_at;
+            on conflict (node) do update
+            set load_id = greatest(excluded.load_id, held.load_id), updated_at = excluded.updated_at;
         {% endif %}
     {% endif %}
 {% endmacro %}

@@ -9,7 +9,7 @@ with orders as (
         order_status,
         order_amount
     from {{ source('raw', 'log_events') }}
-    where event_type in ({{ order_event_types() }}) and load_id <= {{ position('fact_order') }}
+    where event_type in ({{ order_event_types() }}) and load_id <= {{ reach() }}
     order by order_id asc, {{ order_status_rank('order_status') }} desc, event_ts desc, event_id desc
 
 ),

@@ -6,15 +6,24 @@ with totals as (
     select
         (
             select coalesce(sum(rows_inserted), 0) from {{ source('ops', 'load_manifest') }}
-            where load_id <= {{ position('fact_event') }}
+            where load_id <= {{ reach() }}
         ) as booked,
         (
             select count(*) from {{ source('raw', 'log_events') }}
-            where load_id <= {{ position('fact_event') }}
+            where load_id <= {{ reach() }}
         ) as raw_rows,
-        (select count(*) from {{ ref('fact_event') }}) as fact_rows,
-        (select coalesce(sum(rows_rejected), 0) from {{ source('ops', 'load_manifest') }}) as booked_rejects,
-        (select count(*) from {{ source('raw', 'rejected_events') }}) as raw_rejects
+        (
+            select count(*) from {{ ref('fact_event') }}
+            where load_id <= {{ reach() }}
+        ) as fact_rows,
+        (
+            select coalesce(sum(rows_rejected), 0) from {{ source('ops', 'load_manifest') }}
+            where load_id <= {{ reach() }}
+        ) as booked_rejects,
+        (
+            select count(*) from {{ source('raw', 'rejected_events') }}
+            where load_id <= {{ reach() }}
+        ) as raw_rejects
 
 )
 

@@ -34,9 +34,12 @@ def password(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     settings.cache_clear()
 
 
+MARTS = DBT_PROJECT / "models" / "marts"
+
+
 def models() -> dict[str, dict[str, Any]]:
-    document = yaml.safe_load((DBT_PROJECT / "models/marts/marts.yml").read_text())
-    return {model["name"]: model for model in document["models"]}
+    documents = [yaml.safe_load(path.read_text()) for path in sorted(MARTS.rglob("*.yml"))]
+    return {model["name"]: model for document in documents for model in document.get("models", ())}
 
 
 def column(model: str, name: str) -> dict[str, Any]:
@@ -55,12 +58,20 @@ def test_a_mart_has_the_columns_of_the_design_first(model: str, names: str) -> N
     assert columns[: len(names.split())] == names.split()
 
 
-@pytest.mark.parametrize("model", STAR)
+def test_every_mart_says_its_grain_and_reads_only_new_loads() -> None:
+    queries = {path.stem: path.read_text() for path in MARTS.rglob("*.sql")}
+
+    assert queries.keys() == models().keys() >= STAR.keys()
+    assert [name for name, text in queries.items() if not text.startswith("-- Grain: ")] == []
+    assert [name for name, text in queries.items() if "{{ is_new() }}" not in text] == []
+
+
+@pytest.mark.parametrize("model", models())
 def test_every_column_has_a_type_and_a_description(model: str) -> None:
     assert [column["name"] for column in models()[model]["columns"] if not (column.get("data_type") and column.get("description"))] == []
 
 
-@pytest.mark.parametrize("model", STAR)
+@pytest.mark.parametrize("model", models())
 def test_the_first_column_is_the_primary_key(model: str) -> None:
     assert {"type": "primary_key"} in models()[model]["columns"][0]["constraints"]
 

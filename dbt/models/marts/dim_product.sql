@@ -1,8 +1,6 @@
--- Grain: one row per product, plus the unknown member.
--- The row is the latest description of the product, taken as a whole: the event with the greatest (event_ts, event_id) among those that
--- say more than the id, whichever load it came in. An event or an order line that merely mentions the product counts only while nothing
--- describes it (then all but the id is null), so it never blanks what is known; a late event never takes the row backwards.
-{{ config(incremental_strategy='merge', unique_key='product_sk') }}
+-- Grain: one row per product, plus the unknown member. The row is the latest description of the product (macros/members.sql).
+-- A line of an order is a mention: a product that only order lines name has a row.
+{{ config(incremental_strategy='merge', unique_key='product_sk', indexes=[{'columns': ['load_id']}]) }}
 
 with mentions as (
 
@@ -39,9 +37,7 @@ with mentions as (
 
 latest as (
 
-    select distinct on (product_id) *
-    from mentions
-    order by product_id asc, is_description desc, event_ts desc, event_id desc
+    {{ latest_mentions('product_id') }}
 
 ),
 
@@ -69,16 +65,7 @@ keyed as (
 
 members as (
 
-    select keyed.* from keyed
-    {% if is_incremental() %}
-        left join {{ this }} as held on keyed.product_sk = held.product_sk
-        where
-            held.product_sk is null
-            or (keyed.is_described, keyed.described_at, keyed.described_by) > (held.is_described, held.described_at, held.described_by)
-    {% else %}
-        union all
-        select {{ unknown_key() }}, {{ nulls(10) }}, false, null, null, -1
-    {% endif %}
+    {{ newer_members('product_sk', attributes=10) }}
 
 )
 

@@ -1,15 +1,16 @@
--- Grain: one row per user, plus the unknown member.
--- The row is the latest description of the user, taken as a whole: the event with the greatest (event_ts, event_id) among those that say
--- more than the id, whichever load it came in. An event that merely mentions the user counts only while nothing describes them, so it
--- never blanks what is known. A late event changes nothing once a newer one is held: the row never goes backwards.
-{{ config(incremental_strategy='merge', unique_key='user_sk') }}
+-- Grain: one row per user, plus the unknown member. The row is the latest description of the user (macros/members.sql).
+{{ config(incremental_strategy='merge', unique_key='user_sk', indexes=[{'columns': ['load_id']}]) }}
 
-with latest as (
+with mentions as (
 
-    select distinct on (user_id) *
-    from {{ ref('stg_user') }}
+    select * from {{ ref('stg_user') }}
     where {{ is_new() }}
-    order by user_id asc, is_description desc, event_ts desc, event_id desc
+
+),
+
+latest as (
+
+    {{ latest_mentions('user_id') }}
 
 ),
 
@@ -35,16 +36,7 @@ keyed as (
 
 members as (
 
-    select keyed.* from keyed
-    {% if is_incremental() %}
-        left join {{ this }} as held on keyed.user_sk = held.user_sk
-        where
-            held.user_sk is null
-            or (keyed.is_described, keyed.described_at, keyed.described_by) > (held.is_described, held.described_at, held.described_by)
-    {% else %}
-        union all
-        select {{ unknown_key() }}, {{ nulls(8) }}, false, null, null, -1
-    {% endif %}
+    {{ newer_members('user_sk', attributes=8) }}
 
 )
 
