@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 from bench.tenant import tenant
 from consumers import lake_stream
 from loglake import models, tables
+from loglake.errors import BadInputError
 from loglake.settings import settings
 from loglake.spark import session
 from producers.flaws import Flaws
@@ -20,7 +21,7 @@ from spark_jobs.merge import only_loader
 
 @dataclass(frozen=True)
 class Runs:
-    """Medians in seconds with so many events there before the runs."""
+    """Medians in seconds; the middle one of the runs found so many events there."""
 
     history: int
     load: float
@@ -41,21 +42,30 @@ class Report:
 
 
 def measure(new: int, base: int, rounds: int, tell: Callable[[str], None]) -> Report:
-    """Fill up to `base`, measure; fill up to ten times as many, measure again."""
+    """Fill up to `base`, measure; fill up to ten times as many, measure again. BadInputError when `base` leaves no room for the runs."""
+    first, second = fills(new, base, rounds)
     config = settings()
     with tenant():
         spark = session("loglake-bench", config.load.cores, "1g", "1g")
         try:
             lake_stream.prepare_table(spark)
-            _bring(spark, base)
+            _bring(spark, first)
             _run(spark)
             small = _measure(spark, new, base, rounds, tell)
-            _bring(spark, 10 * base - base - (rounds + 1) * new)
+            _bring(spark, second)
             _run(spark)
             large = _measure(spark, new, 10 * base, rounds, tell)
         finally:
             spark.stop()
     return Report(small, large)
+
+
+def fills(new: int, base: int, rounds: int) -> tuple[int, int]:
+    """How many events to bring before each of the two measurements, so that the middle of the counted runs finds the history named."""
+    ahead = new * (rounds + 1) // 2  # the warm-up's, and half of those of the other counted runs
+    if base <= ahead:
+        raise BadInputError(f"--base {base} leaves no room for --rounds {rounds} of --new {new}: give more than {ahead}")
+    return base - ahead, 9 * base - new * (rounds + 1)
 
 
 def _measure(spark: SparkSession, new: int, history: int, rounds: int, tell: Callable[[str], None]) -> Runs:
@@ -84,6 +94,6 @@ def _run(spark: SparkSession) -> tuple[float, float]:
     with only_loader(settings().load.lock_timeout_seconds) as connection:
         load(spark, connection)
     loaded = time.perf_counter()
-    models.snapshot()
-    models.build()
+    models.run_dbt(models.SNAPSHOT)
+    models.run_dbt(["build"])
     return loaded - began, time.perf_counter() - loaded

@@ -1,6 +1,8 @@
 """What each service takes: its processes' memory (PSS, so that shared pages count once) and processor time over a while."""
 
+import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import psutil
@@ -36,21 +38,17 @@ def processes() -> dict[str, list[psutil.Process]]:
 
 def cpu_seconds(members: list[psutil.Process]) -> float:
     """Processor time that the processes have taken so far."""
-    total = 0.0
-    for process in members:
-        try:
-            times = process.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        total += times.user + times.system
-    return total
+    return _sum(members, lambda process: sum(process.cpu_times()[:2]))
 
 
 def _memory(members: list[psutil.Process]) -> float:
+    return _sum(members, lambda process: process.memory_full_info().pss) / 2**20
+
+
+def _sum(members: list[psutil.Process], figure: Callable[[psutil.Process], float]) -> float:
+    """The sum of a figure over those that still live."""
     total = 0.0
     for process in members:
-        try:
-            total += process.memory_full_info().pss
-        except psutil.NoSuchProcess:
-            continue
-    return total / 2**20
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += figure(process)
+    return total

@@ -4,7 +4,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import psutil
 
 from bench.idle import cpu_seconds, processes
 from loglake import topic
+from loglake.errors import ServiceError
 from loglake.settings import settings
 
 _SAMPLE_SECONDS = 2.0
@@ -51,14 +53,15 @@ def measure(rate: int, seconds: int, tell: Callable[[str], None]) -> list[Step]:
 def _hold(rate: int, seconds: int, tell: Callable[[str], None]) -> Step:
     _settle()
     before, began = _end(), time.monotonic()
-    command = [str(Path(sys.executable).with_name("loglake")), "generate", "--rate", str(rate), "--duration", f"{seconds}s"]
-    generator = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     lags: list[int] = []
-    before_cpu = last_cpu = _cpu()
-    while generator.poll() is None:
-        time.sleep(_SAMPLE_SECONDS)
-        lags.append(_lag())
-        last_cpu = _cpu()
+    with _generator(rate, seconds) as generator:
+        before_cpu = last_cpu = _cpu()
+        while generator.poll() is None:
+            time.sleep(_SAMPLE_SECONDS)
+            lags.append(_lag())
+            last_cpu = _cpu()
+    if generator.returncode != 0:
+        raise ServiceError(f"the generator ended with exit code {generator.returncode}: `loglake generate --rate {rate}` says why")
     elapsed = time.monotonic() - began
     cores = {name: (last_cpu[name] - before_cpu.get(name, 0.0)) / elapsed for name in last_cpu}
     busiest = max(cores, key=lambda name: cores[name])
@@ -70,6 +73,17 @@ def _hold(rate: int, seconds: int, tell: Callable[[str], None]) -> Step:
     return step
 
 
+@contextmanager
+def _generator(rate: int, seconds: int) -> Iterator["subprocess.Popen[bytes]"]:
+    """A generator at work; it does not outlive the block."""
+    command = [str(Path(sys.executable).with_name("loglake")), "generate", "--rate", str(rate), "--duration", f"{seconds}s"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
 def _end() -> int:
     return sum(bounds.end for bounds in topic.bounds(settings().kafka.topic).values())
 
@@ -79,9 +93,11 @@ def _lag() -> int:
 
 
 def _settle() -> None:
-    """Wait until the stream has caught up, so that a step does not inherit the lag of the one before."""
+    """Wait until the stream has caught up, so that a step does not inherit the lag of the one before; ServiceError when it does not."""
     deadline = time.monotonic() + _SETTLE_SECONDS
-    while _lag() > 0 and time.monotonic() < deadline:
+    while (lag := _lag()) > 0:
+        if time.monotonic() > deadline:
+            raise ServiceError(f"the stream is {lag:,} records behind after {_SETTLE_SECONDS:g} s without load: see `loglake status`")
         time.sleep(_SAMPLE_SECONDS)
 
 

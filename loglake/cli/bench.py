@@ -1,7 +1,6 @@
 """`loglake bench`: the measurements, on the running stack."""
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,16 +9,25 @@ import typer
 from rich.table import Table
 
 from loglake.cli.console import err, out
+from loglake.errors import BadInputError
 
 app = typer.Typer()
 bench = typer.Typer()
 app.add_typer(bench, name="bench")
 
-Output = Annotated[Path | None, typer.Option("--output", help="Write the figures here too, as JSON.")]
-
 
 def _tell(line: str) -> None:
     err.print(line, markup=False)
+
+
+def _in_a_folder(path: Path | None) -> Path | None:
+    """Refuse what cannot be written before measuring, not after."""
+    if path and not path.parent.is_dir():
+        raise BadInputError(f"--output {path}: there is no folder {path.parent}")
+    return path
+
+
+Output = Annotated[Path | None, typer.Option("--output", callback=_in_a_folder, help="Write the figures here too, as JSON.")]
 
 
 @bench.callback(invoke_without_command=True)
@@ -53,7 +61,7 @@ def rates(
 @bench.command()
 def history(
     new: Annotated[int, typer.Option(min=1000, help="New events of each measured run.")] = 20_000,
-    base: Annotated[int, typer.Option(min=1000, help="Events that are there already; then ten times as many.")] = 50_000,
+    base: Annotated[int, typer.Option(min=1000, help="Events that the middle run finds; then ten times as many.")] = 50_000,
     rounds: Annotated[int, typer.Option(min=1, help="Measured runs at each size.")] = 3,
     output: Output = None,
 ) -> None:
@@ -118,7 +126,7 @@ def _table(title: str, *headings: str) -> Table:
     return table
 
 
-def _write(output: Path | None, figures: Any, tell: Callable[[str], None] = _tell) -> None:
+def _write(output: Path | None, figures: Any) -> None:
     if output:
         output.write_text(json.dumps(figures, indent=2) + "\n")
-        tell(f"wrote {output}")
+        _tell(f"wrote {output}")

@@ -1,0 +1,66 @@
+"""The measurements' own arithmetic, and what `loglake bench` refuses before it measures."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from bench.history import fills
+from bench.sustain import Step
+from bench.timing import Measured, Series, ratio, rounds
+from loglake.cli.main import app
+from loglake.errors import BadInputError
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.mark.parametrize(("new", "base", "number"), [(20_000, 50_000, 3), (1_000, 10_000, 1), (500, 9_000, 4)])
+def test_the_middle_run_finds_the_history_that_the_report_names(new: int, base: int, number: int) -> None:
+    first, second = fills(new, base, number)
+
+    # what each counted run finds: the fill, the warm-up, and the counted runs before it
+    small = [first + new * (1 + turn) for turn in range(number)]
+    large = [first + new * (1 + number) + second + new * (1 + turn) for turn in range(number)]
+
+    assert (small[0] + small[-1], large[0] + large[-1]) == (2 * base, 20 * base)
+
+
+def test_a_history_smaller_than_the_runs_is_refused() -> None:
+    with pytest.raises(BadInputError, match="--base 40000 leaves no room for --rounds 3 of --new 20000: give more than 40000"):
+        fills(20_000, 40_000, 3)
+
+
+def test_an_output_without_a_folder_is_refused_before_measuring(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["bench", "idle", "--output", str(tmp_path / "none" / "idle.json")])
+
+    assert isinstance(done.exception, BadInputError)
+    assert "there is no folder" in str(done.exception)
+
+
+def test_rounds_are_interleaved_and_the_first_is_not_counted() -> None:
+    calls: list[str] = []
+
+    def work(name: str) -> int:
+        calls.append(name)
+        return 10
+
+    measured = {name: Measured(partial(work, name)) for name in ("a", "b")}
+
+    series = rounds(2, measured, lambda _: None)
+
+    assert calls == ["a", "b"] * 3
+    assert [len(found.rates) for found in series.values()] == [2, 2]
+
+
+def test_a_ratio_is_made_pair_by_pair() -> None:
+    series = {"over": Series([10.0, 40.0, 90.0]), "under": Series([10.0, 20.0, 30.0])}
+
+    assert ratio(series, "over", "under") == {"median": 2.0, "min": 1.0, "max": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("sent", "second", "holds"), [(1000.0, 5000.0, True), (949.0, 1000.0, False), (1000.0, 6001.0, False), (950.0, 5999.0, True)]
+)
+def test_a_rate_holds_when_the_producer_keeps_it_and_the_lag_stays_flat(sent: float, second: float, holds: bool) -> None:
+    assert Step(1000, sent, 9000, 1000.0, second, "kafka").holds is holds
