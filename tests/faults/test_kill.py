@@ -176,7 +176,7 @@ def checkpoint() -> str:
 
 
 def test_a_deleted_checkpoint_makes_neither_duplicates_nor_gaps(settled, stopped_stream, tmp_path):
-    clients.webhdfs().delete(checkpoint(), recursive=True)
+    assert clients.webhdfs().delete(checkpoint(), recursive=True), "there is no checkpoint to delete"
     pipeline.generate(stopped_stream, tmp_path / "ledger", "--count", "2000", "--seed", "27", "--resent", "0.05")
     stopped_stream.start(("lake-stream",))
     promises_hold(stopped_stream, tmp_path / "ledger", settled)

@@ -2,21 +2,21 @@
 
 import os
 import signal
-import time
+from pathlib import Path
 
 import psutil
 import pytest
 import requests
 
-from loglake import batch_steps, clients
+from loglake import batch_steps
 from loglake.errors import ServiceError
-from loglake.orchestrate import DAG_ID, Airflow, TaskUpdate, run_batch
+from loglake.orchestrate import DAG_ID, Airflow, TaskUpdate
 from stack.airflow import base_url
+from tests import pipeline
 from tests.stackfixture import EmbeddedStack
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1500)]
 
-EVENTS = 2_000
 TASKS = (
     "check_services_group.check_services_health",
     "validate_and_processing_group.validate_postgres_data",
@@ -32,40 +32,26 @@ def succeeded(updates: list[TaskUpdate]) -> tuple[str, ...]:
 
 def counts() -> tuple[int, int, int]:
     """Loads, rows of raw.log_events, rows of marts.fact_event."""
-    query = """select (select count(*) from ops.load_manifest), (select count(*) from raw.log_events),
-                      (select count(*) from marts.fact_event)"""
-    with clients.postgres("monitor") as connection:
-        row = connection.execute(query).fetchone()
-    assert row is not None
-    return row[0], row[1], row[2]
+    tables = ("ops.load_manifest", "raw.log_events", "marts.fact_event")
+    loads, events, facts = (pipeline.scalar(f"select count(*) from {table}") for table in tables)
+    return loads, events, facts
 
 
-def wait_until_in_lake(records: int) -> None:
-    """Wait until the stream has reported at least this many records."""
-    deadline = time.monotonic() + 180
-    with clients.postgres("monitor") as connection:
-        while True:
-            row = connection.execute("select coalesce(sum(rows_read), 0) from ops.stream_progress").fetchone()
-            if row and row[0] >= records:
-                return
-            assert time.monotonic() < deadline, row
-            time.sleep(0.5)
-
-
-def test_a_run_loads_what_is_new_and_the_next_one_changes_nothing(airflow: EmbeddedStack) -> None:
-    # given events in the lake
-    sent = airflow.cli("generate", "--count", str(EVENTS), "--seed", "7")
-    assert sent.returncode == 0, sent.stderr
-    wait_until_in_lake(EVENTS)
-    # when the DAG runs, it succeeds task by task, in order
-    assert succeeded(list(run_batch())) == TASKS
-    first = counts()
-    assert first[0] >= 1
-    assert first[1] > 0
-    assert first[2] > 0
-    # and when it runs again with nothing new, it succeeds and changes no row
-    assert succeeded(list(run_batch())) == TASKS
-    assert counts() == first
+def test_a_run_loads_what_is_new_and_the_next_one_changes_nothing(airflow: EmbeddedStack, tmp_path: Path) -> None:
+    # given events in the lake, and everything before them loaded
+    pipeline.wait_in_lake(airflow)
+    pipeline.load(airflow)
+    before = pipeline.books(airflow)
+    truth = pipeline.generate(airflow, tmp_path / "ledger", "--count", "2000", "--seed", "7")
+    pipeline.wait_in_lake(airflow)
+    # when the DAG runs, it succeeds task by task, in order, and every event is in the marts
+    assert succeeded(pipeline.run_dag(airflow)) == TASKS
+    events = before["raw_events"] + truth.events
+    after = (before["loaded"]["loads"] + 1, events, events)
+    assert counts() == after
+    # and when it runs again with nothing new, it succeeds and adds nothing
+    assert succeeded(pipeline.run_dag(airflow)) == TASKS
+    assert counts() == after
 
 
 def test_no_file_of_the_dag_folder_has_an_import_error(airflow: EmbeddedStack) -> None:

@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from loglake import clients
 from loglake.settings import settings
 from stack import checks
 from tests.stackfixture import CORE, EmbeddedStack, embedded_stack
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 SMALL = ("postgres", "spark-master")
@@ -69,8 +69,13 @@ def test_namenode_pages_and_files_over_webhdfs(stack: EmbeddedStack) -> None:
 
 
 def test_roles_reach_only_what_they_may(stack: EmbeddedStack) -> None:
-    with clients.postgres("monitor") as monitor, pytest.raises(psycopg.Error):
-        monitor.execute("delete from raw.log_events")
+    with clients.postgres("monitor") as monitor:
+        # Read-only by default, and by right when that is switched off.
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            monitor.execute("delete from raw.log_events")
+        monitor.execute("set default_transaction_read_only = off")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            monitor.execute("delete from raw.log_events")
     with clients.postgres("bi_reader") as reader, pytest.raises(psycopg.errors.InsufficientPrivilege):
         reader.execute("select * from raw.log_events")
     with pytest.raises(psycopg.OperationalError):
@@ -83,6 +88,7 @@ def test_sql_opens_psql_as_a_reader(stack: EmbeddedStack) -> None:
 
     assert counted.stdout.strip() == "monitor|0"
     assert refused.returncode != 0
+    assert "read-only transaction" in refused.stderr
 
 
 def test_killed_service_comes_back_and_status_says_so(small: EmbeddedStack) -> None:
@@ -147,9 +153,8 @@ def test_up_killed_half_way_then_again(small: EmbeddedStack) -> None:
     environment = {**os.environ, **small.environment}
     small.cli("down")
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as half:
-        deadline = time.monotonic() + 60
-        while not (small.runtime / "supervisord.pid").exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_for("the supervisor to start", (small.runtime / "supervisord.pid").exists, 60, poll_seconds=0.01)
+        assert half.poll() is None, "`up` was to be killed half way"
         half.kill()
 
     small.start(SMALL)
