@@ -37,7 +37,7 @@ def order_event(number: int, hours: float, order_id: str, status: str, lines: An
 
 
 #: Three loads: events of one order apart and out of order, an order that loses a line, late descriptions, descriptions of one moment
-#: (u3, p2, p3: the greater event id stands), a product known from an order line only, a bare event.
+#: (u3, p2, p3: the greater event id stands), a product known from an order line only, a bare event, an event that is sent again.
 LOADS: tuple[tuple[Event, ...], ...] = (
     (
         login(1, 0, "u1", city="Köln"),
@@ -61,6 +61,7 @@ LOADS: tuple[tuple[Event, ...], ...] = (
         view(22, 1, "22.00", "p3"),
     ),
     (
+        view(2, 0, "12.50"),
         order_event(10, 4, "o1", "refunded", user=None),
         view(11, 1, "99.00"),
         login(12, 1, "u1", city="Late"),
