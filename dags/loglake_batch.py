@@ -15,8 +15,9 @@ Runs that were missed are not made up for: the next one takes everything that is
 """
 
 from datetime import timedelta
+from typing import Any
 
-from airflow.sdk import CronTriggerTimetable, dag, task, task_group
+from airflow.sdk import Context, CronTriggerTimetable, dag, task, task_group
 from cosmos.config import ProfileConfig
 from cosmos.constants import InvocationMode
 from cosmos.operators.local import DbtBuildLocalOperator
@@ -44,6 +45,14 @@ DBT = {
     "dbt_cmd_global_flags": ["--no-use-colors"],
     "execution_timeout": timedelta(minutes=20),
 }
+
+
+class DbtTask(DbtBuildLocalOperator):
+    """A dbt run that waits for one by hand (`loglake model`), and holds off the next."""
+
+    def execute(self, context: Context, **options: Any) -> None:
+        with models.only_run():
+            super().execute(context, **options)
 
 
 @dag(
@@ -74,8 +83,8 @@ def loglake_batch() -> None:
     @task_group
     def dbt_group() -> None:
         # Not `dbt snapshot`: on a new warehouse the staging views it reads would not be there yet.
-        snapshot = DbtBuildLocalOperator(task_id="dbt_snapshot_task", dbt_cmd_flags=models.SNAPSHOT[1:], **DBT)
-        build = DbtBuildLocalOperator(task_id="dbt_run_task", **DBT)
+        snapshot = DbtTask(task_id="dbt_snapshot_task", dbt_cmd_flags=models.SNAPSHOT[1:], **DBT)
+        build = DbtTask(task_id="dbt_run_task", **DBT)
         snapshot >> build
 
     check_services_group() >> validate_and_processing_group() >> dbt_group()

@@ -15,14 +15,13 @@ from typing import Any
 from loglake import clients
 from loglake.errors import ServiceError
 from loglake.settings import PROJECT, child_environment, settings
+from loglake.warehouse import MODEL_LOCK_KEY
 
 DBT_PROJECT = PROJECT / "dbt"
 #: Every data test over all history, and the unit tests (dbt/selectors.yml); a plain build tests what is new.
 FULL_TESTS = ["test", "--selector", "full_tests"]
 #: The snapshot and the views it reads; `dbt snapshot` would fail on a new warehouse, where these are not there yet.
 SNAPSHOT = ["build", "--select", "+resource_type:snapshot", "--resource-type", "model", "--resource-type", "snapshot"]
-#: Advisory lock of the one dbt run on a warehouse; the other locks' keys are in loglake.warehouse.
-MODEL_LOCK_KEY = 7_265_003
 OnLine = Callable[[str], object]
 _FAILED = frozenset({"error", "fail", "runtime error", "partial success"})
 

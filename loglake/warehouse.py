@@ -18,6 +18,8 @@ NOT_NULL = frozenset(column.name for column in RAW_COLUMNS if not column.group) 
 LOAD_LOCK_KEY = 7_265_002
 #: Advisory lock of the one lake stream; a second one would write records twice.
 STREAM_LOCK_KEY = 7_265_001
+#: Advisory lock of a dbt run: two at once would swap the same views under each other.
+MODEL_LOCK_KEY = 7_265_003
 #: The lake stream's name in `ops.stream_heartbeat`.
 LAKE_STREAM = "lake"
 

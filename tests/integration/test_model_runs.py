@@ -14,8 +14,9 @@ from psycopg import sql
 
 from loglake import clients
 from loglake.errors import ServiceError
-from loglake.models import FULL_TESTS, MODEL_LOCK_KEY, dbt_environment, run_dbt
+from loglake.models import FULL_TESTS, dbt_environment, run_dbt
 from loglake.settings import child_environment
+from loglake.warehouse import MODEL_LOCK_KEY
 from tests.stackfixture import EmbeddedStack
 from tests.starloads import LOADS, MARTS, build, login, order_event, rows
 from tests.waiting import wait_for
