@@ -188,6 +188,13 @@ class AirflowSettings(_Settings):
     fernet_key: SecretStr = Field(SecretStr(""), description="key of secrets in Airflow's database; `up` generates it")
 
 
+class PrivacySettings(_Settings):
+    model_config = SettingsConfigDict(env_prefix="LOGLAKE_PRIVACY_")
+    key: SecretStr = Field(
+        SecretStr(""), description="secret behind the pseudonyms in the marts; `up` generates it, and the warehouse keeps its first one"
+    )
+
+
 #: Every class of settings, for whoever lists them all.
 GROUPS: tuple[type[_Settings], ...] = (
     RuntimeSettings,
@@ -199,6 +206,7 @@ GROUPS: tuple[type[_Settings], ...] = (
     StreamSettings,
     LoadSettings,
     AirflowSettings,
+    PrivacySettings,
 )
 
 
@@ -227,6 +235,7 @@ class Settings:
         self.stream = StreamSettings()
         self.load = LoadSettings()
         self.airflow = AirflowSettings(_env_file=files)
+        self.privacy = PrivacySettings(_env_file=files)
 
 
 @cache
@@ -247,7 +256,8 @@ def generate_secrets() -> None:
     known = path.read_text() if path.exists() else ""
     have = dotenv_values(stream=io.StringIO(known))
     names = [f"LOGLAKE_POSTGRES_{role.upper()}_PASSWORD" for role in ROLES]
-    wanted = {**dict.fromkeys(names, _password), "LOGLAKE_AIRFLOW_JWT_SECRET": _password, "LOGLAKE_AIRFLOW_FERNET_KEY": _fernet_key}
+    names += ["LOGLAKE_AIRFLOW_JWT_SECRET", "LOGLAKE_PRIVACY_KEY"]
+    wanted = {**dict.fromkeys(names, _password), "LOGLAKE_AIRFLOW_FERNET_KEY": _fernet_key}
     lacking = [f"{name}={make()}\n" for name, make in wanted.items() if not have.get(name)]
     if not lacking:
         return

@@ -15,6 +15,8 @@ USAGE = (
     ("bi_reader", "marts", True),
     ("bi_reader", "raw", False),
     ("bi_reader", "ops", False),
+    ("bi_reader", "restricted", False),
+    ("monitor", "restricted", False),
 )
 
 _LAST_LOADS = """

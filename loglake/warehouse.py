@@ -1,14 +1,15 @@
 """The tables of the Postgres warehouse and who may use them; applied by `loglake up` as often as one likes.
 
-`raw` and `stage` belong to the loader, `staging`, `snapshots` and `marts` to dbt, `ops` and `live` to whoever writes them.
+`raw` and `stage` belong to the loader, `staging`, `snapshots`, `marts` and `restricted` to dbt, `ops` and `live` to whoever writes them.
 """
 
 import psycopg
 from psycopg import sql
 
+from loglake import privacy
 from loglake.columns import COLUMNS, INGESTED_AT, POSITION
 from loglake.errors import ServiceError
-from loglake.settings import PostgresSettings
+from loglake.settings import PostgresSettings, settings
 
 #: Columns of `raw.log_events` in order, without load_id: the contract first, then where the record came from.
 RAW_COLUMNS = (*COLUMNS, *POSITION, INGESTED_AT)
@@ -31,6 +32,7 @@ SCHEMAS = {
     "staging": "dbt",
     "snapshots": "dbt",
     "marts": "dbt",
+    "restricted": "dbt",
 }
 
 OPS_TABLES = """
@@ -181,6 +183,7 @@ def apply_schema(connection: psycopg.Connection) -> None:
         connection.execute(sql.SQL("grant temporary on database {} to dbt").format(sql.Identifier(connection.info.dbname)))
         connection.execute("alter role bi_reader set default_transaction_read_only = on")
         connection.execute("alter role monitor set default_transaction_read_only = on")
+        privacy.apply(connection, settings().privacy.key.get_secret_value())
 
 
 def _require_columns(connection: psycopg.Connection) -> None:

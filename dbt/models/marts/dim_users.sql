@@ -20,7 +20,7 @@ keyed as (
         {{ surrogate_key(['user_id']) }} as user_sk,
         user_id,
         username,
-        email,
+        {{ pseudonym('email') }} as email,
         sex,
         age,
         country,
