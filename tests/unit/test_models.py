@@ -42,6 +42,10 @@ def models() -> dict[str, dict[str, Any]]:
     return {model["name"]: model for document in documents for model in document.get("models", ())}
 
 
+#: Marts that are views over others, and hold nothing themselves.
+VIEWS = {path.stem for path in (MARTS / "reports").glob("*.sql")}
+
+
 def column(model: str, name: str) -> dict[str, Any]:
     return next(column for column in models()[model]["columns"] if column["name"] == name)
 
@@ -59,11 +63,11 @@ def test_a_mart_has_the_columns_of_the_design_first(model: str, names: str) -> N
 
 
 def test_every_mart_says_its_grain_and_reads_only_new_loads() -> None:
-    queries = {path.stem: path.read_text() for path in MARTS.rglob("*.sql")}
+    queries = {path.stem: path.read_text() for path in sorted(MARTS.rglob("*.sql"), key=lambda path: path.stem)}
 
     assert queries.keys() == models().keys() >= STAR.keys()
     assert [name for name, text in queries.items() if not text.startswith("-- Grain: ")] == []
-    assert [name for name, text in queries.items() if "{{ is_new() }}" not in text] == []
+    assert [name for name, text in queries.items() if "{{ is_new() }}" not in text] == sorted(VIEWS)
 
 
 @pytest.mark.parametrize("model", models())
@@ -71,7 +75,7 @@ def test_every_column_has_a_type_and_a_description(model: str) -> None:
     assert [column["name"] for column in models()[model]["columns"] if not (column.get("data_type") and column.get("description"))] == []
 
 
-@pytest.mark.parametrize("model", models())
+@pytest.mark.parametrize("model", models().keys() - VIEWS)
 def test_the_first_column_is_the_primary_key(model: str) -> None:
     assert {"type": "primary_key"} in models()[model]["columns"][0]["constraints"]
 

@@ -18,6 +18,8 @@ renamed as (
         user_id,
         product_id,
         order_id,
+        order_amount,
+        order_currency,
         device_type,
         device_os,
         device_browser,

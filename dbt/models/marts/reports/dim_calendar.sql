@@ -1,0 +1,29 @@
+-- Grain: one row per UTC day, without a gap, from the first of January of the first event's year to the end of next year.
+-- dim_date is by hour and holds the hours in which something happened; this is the date table that a BI tool wants. Both meet in
+-- dim_date's year, month and day.
+with bounds as (
+
+    select
+        make_date(coalesce(min(year), extract(year from now() at time zone 'UTC')::integer), 1, 1) as first_day,
+        make_date(extract(year from now() at time zone 'UTC')::integer + 1, 12, 31) as last_day
+    from {{ ref('dim_date') }}
+
+),
+
+days as (
+
+    select generate_series(first_day, last_day, interval '1 day')::date as calendar_date from bounds
+
+)
+
+select
+    calendar_date,
+    extract(year from calendar_date)::integer as year,
+    extract(quarter from calendar_date)::integer as quarter,
+    extract(month from calendar_date)::integer as month,
+    extract(day from calendar_date)::integer as day,
+    extract(isoyear from calendar_date)::integer as iso_year,
+    extract(week from calendar_date)::integer as iso_week,
+    extract(isodow from calendar_date)::integer as iso_weekday,
+    extract(isodow from calendar_date) in (6, 7) as is_weekend
+from days
