@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loglake.events import Event, Page
+from loglake.events import Error, Event, Page, Search
 from loglake.models import FULL_TESTS, run_dbt
 from tests.sample import event
 from tests.stackfixture import EmbeddedStack
@@ -31,9 +31,13 @@ BOUGHT = (
 )
 ABANDONED = (
     of("s2", 6, 13.9, "add_to_cart", user=None),
-    of("s2", 7, 14.1, "error", user=None, product=None),
+    of("s2", 7, 14.1, "error", user=None, product=None, error=Error(code="E7")),
 )
-EVENTS = (*BOUGHT, *ABANDONED, of("s3", 8, 14.1, "product_view"), of("s3", 9, 14.2, "product_view"))
+SEARCHED = (
+    of("s4", 10, 14 * 24, "search_response", product=None, search=Search(query="Red  shoes", result_count=4)),
+    of("s4", 11, 14 * 24, "search_response", product=None, search=Search(query=" red shoes", result_count=0)),
+)
+EVENTS = (*BOUGHT, *ABANDONED, of("s3", 8, 14.1, "product_view"), of("s3", 9, 14.2, "product_view"), *SEARCHED)
 SESSIONS = """
     select session_id, user_sk, date_sk, started_at, ended_at, events, product_views, cart_adds, orders, revenue, currency,
            is_cart_abandoned, entry_type, exit_type, entry_page, exit_page, referrer, utm_source, device_type, geo_country,
@@ -61,8 +65,8 @@ def at_once(stack: EmbeddedStack) -> Iterator[str]:
 def mixed(stack: EmbeddedStack) -> Iterator[str]:
     """The same events in three loads, shuffled, some of them sent again."""
     assert stack.runtime.exists()
-    shuffled = [EVENTS[number] for number in (7, 4, 5, 0, 3, 8, 1, 6, 2)]
-    yield from delivered("behaviour_mixed", [shuffled[:3], shuffled[2:6], shuffled[6:]])
+    shuffled = [EVENTS[number] for number in (7, 4, 9, 5, 0, 3, 8, 10, 1, 6, 2)]
+    yield from delivered("behaviour_mixed", [shuffled[:3], shuffled[2:7], shuffled[7:]])
 
 
 def test_a_session_is_the_same_whatever_the_loads(at_once: str, mixed: str) -> None:
@@ -80,13 +84,18 @@ def test_a_session_tells_how_it_began_went_and_ended(mixed: str) -> None:
         ("s1", "u1", Decimal("1440.000"), 5, 1, 1, 1, 1, 1, Decimal("25.99"), "EUR", False),
         ("s2", None, Decimal("720.000"), 2, 0, 0, 1, 0, 0, Decimal("0.00"), None, True),
         ("s3", "u1", Decimal("360.000"), 2, 0, 2, 0, 0, 0, Decimal("0.00"), None, False),
+        ("s4", "u1", Decimal("0.000"), 2, 0, 0, 0, 0, 0, Decimal("0.00"), None, False),
     ]
     assert found[0][12:] == ("page_view", "order_complete_response", "/", LANDING.referrer, "spring")
 
 
 def test_the_funnel_counts_the_sessions_that_got_so_far(mixed: str) -> None:
     query = "select session_date, sessions, viewed, added, requested, bought, abandoned_carts from marts.conversion_funnel order by 1"
-    assert rows(mixed, query) == [(date(2026, 3, 4), 2, 2, 2, 1, 1, 1), (date(2026, 3, 5), 1, 1, 0, 0, 0, 0)]
+    assert rows(mixed, query) == [
+        (date(2026, 3, 4), 2, 2, 2, 1, 1, 1),
+        (date(2026, 3, 5), 1, 1, 0, 0, 0, 0),
+        (date(2026, 3, 18), 1, 0, 0, 0, 0, 0),
+    ]
 
 
 def test_a_traffic_source_is_the_host_of_the_first_referrer(mixed: str) -> None:
@@ -95,7 +104,7 @@ def test_a_traffic_source_is_the_host_of_the_first_referrer(mixed: str) -> None:
     )
     found = rows(mixed, query)
     assert found[-1] == ("search.example", "ads", 1, 1, 1)
-    assert sum(row[2] for row in found) == 3
+    assert sum(row[2] for row in found) == 4
 
 
 def test_daily_users_split_at_midnight_utc_and_count_each_user_once(mixed: str) -> None:
@@ -108,6 +117,7 @@ def test_daily_users_split_at_midnight_utc_and_count_each_user_once(mixed: str) 
         (date(2026, 3, 4), "product_view", 1, 1),
         (date(2026, 3, 5), "error", 1, 0),
         (date(2026, 3, 5), "product_view", 2, 1),
+        (date(2026, 3, 18), "search_response", 2, 1),
     ]
 
 
@@ -131,3 +141,24 @@ def test_every_event_is_in_a_session_and_on_a_day(mixed: str) -> None:
     run = run_dbt(FULL_TESTS, database=mixed)
     wanted = {"behaviour_counts_every_event", "daily_revenue_keeps_refunds_and_failed_payments_apart"}
     assert wanted <= {node.name.rpartition(".")[2] for node in run.nodes if node.status == "pass"}
+
+
+def test_products_searches_errors_and_cohorts_add_up_over_loads(mixed: str) -> None:
+    products = rows(
+        mixed, "select product_id, views, cart_adds, orders, units, revenue, currency from marts.product_performance order by 1"
+    )
+    assert products == [
+        ("p1", 3, 2, 1, 2, Decimal("25.00"), "EUR"),
+        ("p9", 0, 0, 1, 1, Decimal("0.99"), "EUR"),
+    ]
+    searches = rows(
+        mixed, "select search_date, query, searches, sessions, searches_without_result, average_results from marts.search_terms"
+    )
+    assert searches == [(date(2026, 3, 18), "red shoes", 2, 1, 1, Decimal("2.0"))]
+    errors = rows(
+        mixed,
+        "select error_date, service, error_code, errors, affected_sessions, affected_sessions_without_order from marts.error_analysis",
+    )
+    assert errors == [(date(2026, 3, 5), "web", "E7", 1, 1, 1)]
+    retention = rows(mixed, "select cohort_week, weeks_since, cohort_users, active_users from marts.weekly_retention order by 2")
+    assert retention == [(date(2026, 3, 2), 0, 1, 1), (date(2026, 3, 2), 2, 1, 1)]
