@@ -1,6 +1,6 @@
 # A thin layer over `loglake`, the command line: `.venv/bin/loglake --help` says more.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status clean lint types test bench check-tools
+.PHONY: help setup demo up down status clean lint types test docs bench check-tools
 SHELL := /bin/bash
 
 PYTHON ?= python3.11
@@ -40,6 +40,9 @@ types: setup ## Check types
 
 test: lint types ## Style, types, then every test: unit, integration, faults, browser
 	.venv/bin/pytest $(TESTS)
+
+docs: setup ## Write dbt's documentation of the models, one HTML page (the stack's Postgres must be up)
+	@$(LOGLAKE) docs
 
 bench: setup ## Measure rates and ratios (ARGS=… goes to `loglake bench`)
 	@$(LOGLAKE) bench $(ARGS)

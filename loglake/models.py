@@ -4,6 +4,7 @@ dbt's target and log folders lie in the runtime folder; the connection reaches i
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -107,6 +108,15 @@ def run_dbt(args: list[str], *, database: str | None = None, on_line: OnLine = _
     if code != 0:
         raise ServiceError(f"dbt {args[0]}: {_complaint(lines)}; see {_log_file()}")
     return run
+
+
+def write_docs(target: Path, *, database: str | None = None, on_line: OnLine = _silent) -> None:
+    """Write dbt's documentation of the models to `target`: one HTML file that needs no internet, columns and sizes as they are now."""
+    run_dbt(["docs", "generate", "--static"], database=database, on_line=on_line)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.new")
+    shutil.copyfile(target_dir(database) / "static_index.html", draft)
+    draft.rename(target)
 
 
 def read_results(document: dict[str, Any]) -> ModelRun:

@@ -1,5 +1,6 @@
 """`loglake model`: bring snapshots and marts up to date with dbt."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,6 +9,7 @@ from rich.table import Column, Table
 
 from loglake.cli.console import err, out
 from loglake.errors import BadInputError
+from loglake.settings import settings
 
 if TYPE_CHECKING:
     from loglake.models import ModelRun
@@ -35,6 +37,19 @@ def model(
     if select and not run.nodes:
         raise BadInputError(f"--select {select}: no model, snapshot or test is called so; `dbt/` holds what there is")
     print_run(run)
+
+
+@app.command()
+def docs(
+    output: Annotated[Path | None, typer.Option(help="Where to write the page; in the runtime folder when not given.")] = None,
+) -> None:
+    """Write dbt's documentation of the models: one HTML page that opens without internet."""
+    from loglake.models import write_docs
+
+    target = output or settings().runtime.runtime_dir / "docs" / "models.html"
+    with err.status("dbt docs generate"):
+        write_docs(target)
+    out.print(f"wrote {target}", markup=False, soft_wrap=True)
 
 
 def dbt_arguments(*, snapshot_only: bool, full_refresh: bool, full_tests: bool, select: str) -> list[str]:

@@ -1,6 +1,7 @@
 """From the generator to the marts on real servers: every number equals the producer's ledger."""
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -156,3 +157,13 @@ def test_a_large_data_file_is_counted_without_fetching_all_of_it(monkeypatch):
     monkeypatch.setattr(lake, "_WHOLE_BYTES", 0)
     assert lake.read_columns(file, lake.COUNTED) == whole
     assert 0 < sum(fetched) < file.file_size_in_bytes / 2
+
+
+@pytest.mark.usefixtures("run_through")
+def test_the_models_documentation_is_one_page_that_needs_no_internet(lake_stream, tmp_path):
+    page = tmp_path / "deep" / "models.html"
+    assert str(page) in pipeline.run(lake_stream, "docs", "--output", str(page))
+    text = page.read_text()
+    assert "One row per session, right also when its events come in different loads" in text
+    assert '"schema": "marts", "name": "fct_session"' in text
+    assert re.findall(r'(?:src|href)="https?://(?!\[::1])', text) == []
