@@ -24,7 +24,17 @@ _CONTENT = {
     "ops.load_manifest": "select count(*), max(load_id)::text from ops.load_manifest",
     **{
         f"marts.{name}": f"select count(*), md5(string_agg(m::text || m.xmin, ',' order by m::text)) from marts.{name} as m"
-        for name in ("dim_users", "dim_product", "dim_date", "fact_event", "fact_order", "fct_session", "fct_user_day", "fct_product_day")
+        for name in (
+            "dim_users",
+            "dim_product",
+            "dim_date",
+            "fact_event",
+            "fact_order",
+            "fct_session",
+            "fct_user_day",
+            "fct_product_day",
+            "product_description",
+        )
     },
     "snapshots.cdc_product": "select count(*), md5(string_agg(m::text || m.xmin, ',' order by m::text)) from snapshots.cdc_product as m",
 }

@@ -61,6 +61,7 @@ select
     orders.order_id,
     order_lines.line_number,
     order_lines.currency,
-    orders.load_id
+    orders.load_id,
+    orders.ordered_at
 from orders
 inner join order_lines on orders.deciding_event_id = order_lines.event_id
