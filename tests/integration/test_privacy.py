@@ -92,3 +92,12 @@ def test_a_bi_reader_sees_the_marts_and_nothing_else(database):
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 reader.execute(statement)
+
+
+def test_a_grant_outlives_the_next_run(database):
+    with clients.postgres("postgres", database) as server:
+        server.execute("grant usage on schema restricted to loader")
+        server.execute("alter default privileges for role dbt in schema restricted grant select on tables to loader")
+    run_dbt(["build", "--select", "user_contact"], database=database)
+    with clients.postgres("loader", database) as granted:
+        assert granted.execute("select count(*) from restricted.user_contact").fetchone() == (2,)
