@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -169,8 +170,8 @@ def test_a_large_data_file_is_counted_without_fetching_all_of_it(monkeypatch):
     assert 0 < sum(fetched) < file.file_size_in_bytes / 2
 
 
-@pytest.mark.usefixtures("run_through")
-def test_the_models_documentation_is_one_page_that_needs_no_internet(lake_stream, tmp_path):
+@pytest.mark.usefixtures("done")
+def test_the_models_documentation_is_one_page_that_needs_no_internet(lake_stream: EmbeddedStack, tmp_path: Path) -> None:
     page = tmp_path / "deep" / "models.html"
     assert str(page) in pipeline.run(lake_stream, "docs", "--output", str(page))
     text = page.read_text()

@@ -49,7 +49,7 @@ parts as (
         (event_type = 'payment_failed')::integer as payment_failures,
         (event_type = 'order_refunded')::integer as refunds,
         (event_type = 'error')::integer as errors,
-        case when event_type = 'order_complete_response' then order_amount else 0 end as revenue,
+        case when event_type = 'order_complete_response' then coalesce(order_amount, 0) else 0 end as revenue,
         case when event_type = 'order_complete_response' then order_currency end as currency,
         load_id
     from events
