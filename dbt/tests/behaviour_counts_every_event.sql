@@ -1,4 +1,5 @@
 -- Stops: the events counted in sessions, or in users' days, are not the events there are. Reads everything: `full`.
+-- Sums cannot be cut at a load, so there is nothing to say while one of the three lies behind (a run of some models only).
 {{ config(tags=['full']) }}
 
 with counted as (
@@ -19,6 +20,13 @@ there as (
 
     select count(*) as events from {{ ref('fact_event') }}
 
+),
+
+positions as (
+
+    select count(distinct load_id) as different from staging.load_position
+    where node in ('fct_session', 'fct_user_day', 'fact_event')
+
 )
 
 select
@@ -27,4 +35,5 @@ select
     there.events as events_there
 from counted
 cross join there
-where counted.events <> there.events
+cross join positions
+where counted.events <> there.events and positions.different = 1
