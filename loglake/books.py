@@ -87,17 +87,22 @@ def _check_lake(facts: Facts) -> tuple[list[str], list[str]]:
     for name, partitions in facts.lake.topics.items():
         for partition, held in partitions.items():
             findings += _check_partition(f"partition {partition} of {name}", held)
-    waiting = 0
+    held_of_topic = facts.lake.topics.get(facts.topic, {})
     for partition, bounds in sorted(facts.kafka.items()):
-        reached = facts.lake.topics.get(facts.topic, {}).get(partition)
-        waiting += max(0, bounds.end - (reached.last + 1 if reached else bounds.first))
+        reached = held_of_topic.get(partition)
         if reached and reached.last >= bounds.end:
             findings.append(
                 f"lake: partition {partition} of {facts.topic} reaches offset {reached.last}, "
                 f"but Kafka ends at {bounds.end - 1}: not the same topic"
             )
+    waiting = not_in_lake(facts.kafka, held_of_topic)
     notes = [f"{waiting:,} records in Kafka are not in the lake yet: the stream will bring them"] if waiting else []
     return findings, notes
+
+
+def not_in_lake(kafka: dict[int, Bounds], held: dict[int, PartitionCount]) -> int:
+    """Records of a topic after the last that the lake holds of each of its partitions."""
+    return sum(max(0, bounds.end - (held[number].last + 1 if number in held else bounds.first)) for number, bounds in kafka.items())
 
 
 def _check_partition(name: str, held: PartitionCount) -> list[str]:

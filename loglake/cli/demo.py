@@ -103,10 +103,11 @@ def _wait_for_lake() -> None:
 def counted_lag(name: str) -> int:
     """Records of the topic that the lake does not hold, by the positions of its rows."""
     from loglake import lake, topic
+    from loglake.books import not_in_lake
 
     bronze = lake.table()
     held = lake.count(bronze).topics.get(name, {}) if bronze else {}
-    return sum(bounds.end - (held[number].last + 1 if number in held else bounds.first) for number, bounds in topic.bounds(name).items())
+    return not_in_lake(topic.bounds(name), held)
 
 
 def _run_dag() -> None:
