@@ -62,7 +62,9 @@ def test_a_lock_of_postgres_whose_server_is_gone_is_removed(tmp_path: Path, cont
 
 
 def test_a_lock_of_a_living_postgres_stays(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()", "-D", str(tmp_path)], stdin=subprocess.PIPE) as server:
+    command = [sys.executable, "-c", "input(print(flush=True))", "-D", str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        server.stdout.readline()  # /proc has no command line of a process that is only just starting
         (tmp_path / "postmaster.pid").write_text(f"{server.pid}\n{tmp_path}\n")
         postgres.drop_stale_lock(tmp_path)
         server.kill()

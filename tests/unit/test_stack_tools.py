@@ -44,8 +44,8 @@ def test_a_tool_ends_with_the_process_that_runs_it(tmp_path: Path) -> None:
     runner = f"import sys; from stack import tools; tools.run([sys.executable, '-c', {tool!r}], 'failed')"
     with subprocess.Popen(python(runner), cwd=PROJECT) as up:
         deadline = time.monotonic() + 20
-        while not (started := [int(path.name) for path in tmp_path.iterdir()]):
+        while not (started := [psutil.Process(int(path.name)) for path in tmp_path.iterdir()]):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         up.send_signal(signal.SIGKILL)
-    assert psutil.wait_procs([psutil.Process(pid) for pid in started if psutil.pid_exists(pid)], timeout=10)[1] == []
+    assert psutil.wait_procs(started, timeout=10)[1] == []
