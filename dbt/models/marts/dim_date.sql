@@ -22,7 +22,8 @@ keyed as (
         extract(day from hour at time zone 'UTC')::integer as day,
         extract(week from hour at time zone 'UTC')::integer as week,
         extract(quarter from hour at time zone 'UTC')::integer as quarter,
-        load_id
+        load_id,
+        (hour at time zone 'UTC')::date as calendar_date
     from hours
 
 ),
@@ -35,7 +36,7 @@ members as (
         where held.date_sk is null
     {% else %}
         union all
-        select {{ unknown_date_key() }}, {{ nulls(6) }}, -1
+        select {{ unknown_date_key() }}, {{ nulls(6) }}, -1, null
     {% endif %}
 
 )
