@@ -11,15 +11,16 @@ _REFERENCE = re.compile(r"(?<![\w\]])\[([^\]]+)\]")
 
 @dataclass(frozen=True)
 class Format:
-    """How a number is shown (a Power BI format string), and its Postgres type."""
+    """How a number is shown, as Power BI and as Python (and Plotly) write it, and its Postgres type."""
 
     power_bi: str
+    python: str
     postgres: str
 
 
-WHOLE = Format("#,##0", "bigint")
-MONEY = Format("#,##0.00", "numeric(14, 2)")
-SHARE = Format("0.0%", "numeric(12, 4)")
+WHOLE = Format("#,##0", ",.0f", "bigint")
+MONEY = Format("#,##0.00", ",.2f", "numeric(14, 2)")
+SHARE = Format("0.0%", ".1%", "numeric(12, 4)")
 
 
 @dataclass(frozen=True)

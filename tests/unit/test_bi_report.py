@@ -1,12 +1,13 @@
 """The report as it is declared: measures in two languages, pages, and the SQL of each visual."""
 
 import re
+from datetime import date
 
 import pytest
 
 from loglake.bi.measures import MEASURES
 from loglake.bi.pages import CURRENCY, PAGES, Visual
-from loglake.bi.query import columns_of, joins, query
+from loglake.bi.query import Slice, columns_of, joins, query
 
 pytestmark = pytest.mark.unit
 
@@ -42,6 +43,19 @@ def test_a_query_sums_each_fact_apart_and_puts_the_sums_side_by_side() -> None:
     assert "from marts.fct_product_day" in text
     assert "from marts.fact_order" in text
     assert text.endswith('order by max(parts."Product views") desc nulls last, parts.category')
+
+
+def test_a_slice_bounds_the_facts_that_have_a_day_or_a_currency() -> None:
+    part = Slice(since=date(2026, 3, 1), currency="EUR")
+    text = query(Visual("v", "V", "card", ("Orders", "Product views", "Products")), part)
+
+    orders, rest = text.split("union all", 1)
+    assert "where dim_date.calendar_date >= %(since)s and fact_order.currency = %(currency)s" in orders
+    assert "join marts.dim_date on fact_order.date_sk = dim_date.date_sk" in orders
+    views, products = rest.split("union all")
+    assert "where fct_product_day.activity_date >= %(since)s\n" in views
+    assert "where" not in products.replace("filter (where", "")
+    assert part.parameters == {"since": date(2026, 3, 1), "currency": "EUR"}
 
 
 def test_a_fact_finds_its_day_through_its_hour_or_by_itself() -> None:
