@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from loglake.cli import batch, bench, contract, demo, generate, model, replay, stack
+from loglake.cli import batch, bench, contract, demo, export, generate, model, replay, report, stack
 from loglake.cli.console import fail
 from loglake.cli.outage import explain
 from loglake.errors import LoglakeError
@@ -28,6 +28,8 @@ app.add_typer(batch.app)
 app.add_typer(bench.app)
 app.add_typer(contract.app)
 app.add_typer(model.app)
+app.add_typer(report.app)
+app.add_typer(export.app)
 
 
 def run() -> None:
