@@ -34,6 +34,7 @@ lint: setup ## Check style
 	.venv/bin/ruff format --check .
 	.venv/bin/sqlfluff lint dbt
 	$(LOGLAKE) contract --check
+	$(LOGLAKE) bi --check
 
 types: setup ## Check types
 	.venv/bin/mypy

@@ -35,6 +35,12 @@ class StreamPositionError(LoglakeError):
     """The lake, the checkpoint and the topic contradict each other, so no start position is safe."""
 
 
+class OutOfDateError(LoglakeError):
+    """A generated file does not hold what it should."""
+
+    exit_code = 1
+
+
 class NotBalancedError(LoglakeError):
     """The books do not balance."""
 

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,14 +64,14 @@ def target_dir(database: str | None = None) -> Path:
     return settings().runtime.data_dir / "dbt" / (database or settings().postgres.database)
 
 
-def dbt_environment(database: str | None = None) -> dict[str, str]:
+def dbt_environment(database: str | None = None, password: str | None = None) -> dict[str, str]:
     """The variables that `dbt/profiles.yml` reads, and where dbt finds and writes its files; also for the DAG's dbt tasks."""
     config = settings().postgres
     return {
         "LOGLAKE_DBT_HOST": config.host,
         "LOGLAKE_DBT_PORT": str(config.port),
         "LOGLAKE_DBT_DATABASE": database or config.database,
-        "DBT_ENV_SECRET_LOGLAKE_PASSWORD": config.password("dbt"),
+        "DBT_ENV_SECRET_LOGLAKE_PASSWORD": config.password("dbt") if password is None else password,
         "DBT_PROJECT_DIR": str(DBT_PROJECT),
         "DBT_PROFILES_DIR": str(DBT_PROJECT),
         "DBT_TARGET_PATH": str(target_dir(database)),
@@ -117,6 +118,17 @@ def write_docs(target: Path, *, database: str | None = None, on_line: OnLine = _
     draft = target.with_name(f".{target.name}.new")
     shutil.copyfile(target_dir(database) / "static_index.html", draft)
     draft.rename(target)
+
+
+def read_manifest() -> dict[str, Any]:
+    """dbt's manifest of the project as it is now: its models with their columns. Asks no server and leaves no file."""
+    with tempfile.TemporaryDirectory() as folder:
+        places = {"DBT_TARGET_PATH": folder, "DBT_LOG_PATH": folder}
+        lines: list[str] = []
+        if _stream(["parse"], child_environment(**(dbt_environment(password="") | places)), lines, _silent) != 0:
+            raise ServiceError(f"dbt parse: {_complaint(lines)}")
+        manifest: dict[str, Any] = json.loads((Path(folder) / "manifest.json").read_text())
+        return manifest
 
 
 def read_results(document: dict[str, Any]) -> ModelRun:

@@ -20,6 +20,7 @@ DAYS = {
     "dim_date": "calendar_date",
     "fct_user_day": "activity_date",
     "fct_product_day": "activity_date",
+    "fct_daily_user_metrics": "activity_date",
     "conversion_funnel": "session_date",
     "weekly_retention": "cohort_week",
 }

