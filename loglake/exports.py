@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from psycopg import sql
 
 from loglake import clients
-from loglake.errors import BadInputError
+from loglake.errors import BadInputError, ServiceError
 from loglake.files import replacing
 
 FORMATS = ("csv", "parquet")
@@ -96,9 +96,29 @@ def export(connection: psycopg.Connection, known: Marts, mart: str, target: Path
     require(known, mart)
     with replacing(target) as draft:
         if kind == "parquet":
-            return write_parquet(connection, mart, known[mart], draft)
-        with draft.open("wb") as file:
-            return write_csv(connection, mart, file)
+            rows = write_parquet(connection, mart, known[mart], draft)
+        else:
+            with draft.open("wb") as file:
+                rows = write_csv(connection, mart, file)
+        require_same_tables(connection)
+    return rows
+
+
+def require_same_tables(connection: psycopg.Connection) -> None:
+    """ServiceError when a table was made anew since the connection's state: it would look empty, as its rows are all newer.
+
+    pg_class is read as of that state, while Postgres finds a table by its name, and the name's file, as they are now.
+    """
+    moved = connection.execute(
+        """
+        select relname from pg_class
+        where relnamespace = %s::regnamespace and relkind = 'r'
+        and relfilenode is distinct from pg_relation_filenode(to_regclass(format('%%I.%%I', %s::text, relname)))
+        """,
+        [SCHEMA, SCHEMA],
+    ).fetchone()
+    if moved:
+        raise ServiceError(f"{SCHEMA}.{moved[0]} was made anew while it was read: run the command again")
 
 
 def write_csv(connection: psycopg.Connection, mart: str, file: BinaryIO) -> int:

@@ -39,6 +39,7 @@ def export(
         if output == Path("-"):
             exports.require(known, str(mart))
             rows = exports.write_csv(connection, str(mart), sys.stdout.buffer)
+            exports.require_same_tables(connection)
             err.print(f"{rows:,} rows of {mart}", markup=False)
             return
         for name in known if everything else [str(mart)]:

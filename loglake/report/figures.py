@@ -4,7 +4,7 @@ Colours are names of CSS variables (page.css). Text that comes from the data is 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from html import escape
 from typing import Any
@@ -15,7 +15,7 @@ from loglake.report.read import Result
 from loglake.report.text import member, shown
 
 COLOURS = ("--accent", "--second", "--third", "--fourth", "--fifth", "--sixth")
-Figure = dict[str, Any]
+Spec = dict[str, Any]
 #: Points up to which a line marks each of them, and an axis of days names each.
 _FEW_POINTS = 14
 _LONGEST_LABEL = 30
@@ -24,6 +24,15 @@ _LARGE_AMOUNT = 1000
 _FEW_TICKS = 5
 #: How far the axis of lying bars goes beyond the longest, whose figure stands behind it.
 _ROOM = 1.2
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Plotly's data and layout, and the height in pixels below which the chart could not be read."""
+
+    data: list[Spec]
+    layout: Spec
+    height: int = 300
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,7 @@ class Series:
 
 
 def figure(result: Result) -> Figure:
-    """The figure of a line, bar or funnel, as Plotly's data and layout; `height` of the layout is in pixels."""
+    """The figure of a line, bar or funnel that has rows."""
     visual = result.visual
     if visual.kind == "funnel":
         return _funnel(result)
@@ -57,7 +66,7 @@ def figure(result: Result) -> Figure:
         members = _ranked(result)
         found = series(result, members)
         drawn = _bars(members, found)
-    return {"data": drawn["data"], "layout": {**_layout(found), **drawn["layout"]}}
+    return replace(drawn, layout={**_layout(found), **drawn.layout})
 
 
 def series(result: Result, members: Sequence[Any]) -> list[Series]:
@@ -99,10 +108,10 @@ def _lines(days: list[date], found: list[Series]) -> Figure:
         }
         for one, colour in zip(found, _colours(found), strict=True)
     ]
-    axis: Figure = {"type": "date", "hoverformat": "%a %-d %b %Y", "tickformat": "%-d %b\n%Y"}
+    axis: Spec = {"type": "date", "hoverformat": "%a %-d %b %Y", "tickformat": "%-d %b\n%Y"}
     if few:
         axis["tickvals"] = [day.isoformat() for day in days]
-    return {"data": traces, "layout": {"hovermode": "x unified", "xaxis": {**_AXIS, **axis}, "yaxis": _value_axis(found), "height": 300}}
+    return Figure(traces, {"hovermode": "x unified", "xaxis": {**_AXIS, **axis}, "yaxis": _value_axis(found)})
 
 
 def _columns(days: list[date], found: list[Series]) -> Figure:
@@ -112,8 +121,11 @@ def _columns(days: list[date], found: list[Series]) -> Figure:
         for one, colour in zip(found, _colours(found), strict=True)
     ]
     step = -(-len(days) // _FEW_POINTS)
-    axis = {"tickvals": list(range(0, len(days), step)), "ticktext": [f"{day:%-d %b}<br>{day:%Y}" for day in days[::step]]}
-    return {"data": traces, "layout": {"xaxis": {**_AXIS, **axis}, "yaxis": _value_axis(found), "height": 300}}
+    named = days[::step]
+    years = [f"{day:%Y}" if day.year != before else "" for day, before in zip(named, [0, *(day.year for day in named)], strict=False)]
+    texts = [f"{day:%-d %b}<br>{year}" for day, year in zip(named, years, strict=True)]
+    axis = {"tickvals": list(range(0, len(days), step)), "ticktext": texts}
+    return Figure(traces, {"xaxis": {**_AXIS, **axis}, "yaxis": _value_axis(found)})
 
 
 def _bars(members: list[Any], found: list[Series]) -> Figure:
@@ -125,9 +137,9 @@ def _bars(members: list[Any], found: list[Series]) -> Figure:
         for one, colour in zip(found, _colours(found), strict=True)
     ]
     names = {"tickvals": places, "ticktext": [_safe(_short(member(one))) for one in members], "autorange": "reversed"}
-    values = {**_value_axis(found), "showticklabels": False, "showgrid": False, "range": [0, greatest * _ROOM or 1]}
+    values = {"visible": False, "fixedrange": True, "range": [0, greatest * _ROOM or 1]}
     height = max(180, 56 + len(members) * (16 + 18 * len(found)))
-    return {"data": traces, "layout": {"xaxis": values, "yaxis": {**_AXIS, **names}, "height": height}}
+    return Figure(traces, {"xaxis": values, "yaxis": {**_AXIS, **names}}, height)
 
 
 def _funnel(result: Result) -> Figure:
@@ -146,10 +158,10 @@ def _funnel(result: Result) -> Figure:
         "marker": {"color": COLOURS[0]},
         "connector": {"fillcolor": "--grid", "line": {"width": 0}},
     }
-    return {"data": [trace], "layout": {**_layout([]), "yaxis": _AXIS, "height": 300}}
+    return Figure([trace], {**_layout([]), "yaxis": _AXIS})
 
 
-def _bar(members: Sequence[Any], one: Series, colour: str) -> Figure:
+def _bar(members: Sequence[Any], one: Series, colour: str) -> Spec:
     texts = one.shown()
     return {
         "type": "bar",
@@ -164,18 +176,19 @@ def _bar(members: Sequence[Any], one: Series, colour: str) -> Figure:
     }
 
 
-_AXIS: Figure = {
+_AXIS: Spec = {
     "automargin": True,
     "showgrid": False,
     "zeroline": False,
     "gridcolor": "--grid",
     "linecolor": "--line",
-    "tickcolor": "--line",
+    "ticks": "",
+    "ticklabelstandoff": 4,
     "fixedrange": True,
 }
 
 
-def _value_axis(found: list[Series]) -> Figure:
+def _value_axis(found: list[Series]) -> Spec:
     axis = {**_AXIS, "showgrid": True, "rangemode": "tozero", "separatethousands": True, "exponentformat": "none"}
     if found[0].format is SHARE:
         axis["tickformat"] = ".0%"
@@ -184,7 +197,7 @@ def _value_axis(found: list[Series]) -> Figure:
     return axis
 
 
-def _layout(found: list[Series]) -> Figure:
+def _layout(found: list[Series]) -> Spec:
     return {
         "margin": {"l": 8, "r": 24, "t": 12 if len(found) < 2 else 36, "b": 8},
         "paper_bgcolor": "--none",

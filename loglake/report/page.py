@@ -7,7 +7,7 @@ scripts by their hashes.
 import base64
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from loglake.report.read import Report, Result
 from loglake.report.text import label, member, shown
 
 _FOLDER = Path(__file__).parent
-_WIDE_COLUMNS = 7
+#: Columns from which a table, or a matrix with its narrow cells, takes the whole width.
+_WIDE_TABLE, _WIDE_MATRIX = 7, 9
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,7 @@ class Block:
     cards: tuple[Card, ...] = ()
     figure: Figure | None = None
     table: Table | None = None
-
-    @property
-    def is_wide(self) -> bool:
-        return self.figure is None and self.table is not None and len(self.table.head) >= _WIDE_COLUMNS
+    wide: bool = False
 
 
 def render(report: Report) -> str:
@@ -67,8 +65,8 @@ def render(report: Report) -> str:
         .get_template("page.html.j2")
         .render(
             report=report,
-            pages=[(page, [block(result) for result in results]) for page, results in report.pages],
-            days=text.span(report.part.since, report.part.until),
+            pages=[(page, laid_out([block(result) for result in results])) for page, results in report.pages],
+            days=_days(report),
             style=(_FOLDER / "page.css").read_text(),
             scripts=scripts,
             hashes=[_hash(script) for script in scripts],
@@ -87,7 +85,23 @@ def block(result: Result) -> Block:
         return Block(name, title, note)
     if visual.kind in ("line", "bar", "funnel"):
         return Block(name, title, note, figure=figure(result), table=table(result))
-    return Block(name, title, note, table=matrix(result) if visual.kind == "matrix" else table(result))
+    held, most = (matrix(result), _WIDE_MATRIX) if visual.kind == "matrix" else (table(result), _WIDE_TABLE)
+    return Block(name, title, note, table=held, wide=len(held.head) >= most)
+
+
+def laid_out(blocks: Sequence[Block]) -> list[Block]:
+    """The blocks, two beside each other; one that would stand beside a gap becomes wide."""
+    found: list[Block] = []
+    left = False
+    for one in blocks:
+        if one.wide and left:
+            found[-1] = replace(found[-1], wide=True)
+        if not one.cards:
+            left = not (one.wide or left)
+        found.append(one)
+    if left:
+        found[-1] = replace(found[-1], wide=True)
+    return found
 
 
 def cards(result: Result) -> tuple[Card, ...]:
@@ -138,6 +152,14 @@ def _note(result: Result) -> str:
     visual = result.visual
     units = {unit(visual, row[-1 - len(visual.measures)]) for row in result.rows if visual.by}
     return f"in {units.pop()}" if len(units) == 1 and visual.kind in ("line", "bar") and all(units) else ""
+
+
+def _days(report: Report) -> str:
+    """The days that the page is about: as asked, else from the first event's to the last one's."""
+    held = report.freshness
+    if report.part.since or report.part.until or held is None:
+        return text.span(report.part.since, report.part.until)
+    return text.span(held.first.date(), held.last.date())
 
 
 def _hash(script: str) -> str:

@@ -9,7 +9,7 @@ import psycopg
 from loglake.bi.pages import PAGES, Page, Visual
 from loglake.bi.query import Slice, query
 from loglake.errors import BadInputError
-from loglake.exports import marts, reading
+from loglake.exports import marts, reading, require_same_tables
 
 Row = tuple[Any, ...]
 
@@ -50,11 +50,21 @@ def read(part: Slice, database: str | None = None) -> Report:
         try:
             [(made_at,)] = connection.execute("select now()").fetchall()
             freshness = _freshness(connection)
+            _require_currency(connection, part)
             pages = tuple((page, _results(connection, page, part)) for page in PAGES if freshness)
+            require_same_tables(connection)
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
             said = error.diag.message_primary
             raise BadInputError(f"the marts are not those of this version ({said}): run `loglake model --full-refresh`") from error
         return Report(connection.info.dbname, made_at, part, freshness, pages)
+
+
+def _require_currency(connection: psycopg.Connection, part: Slice) -> None:
+    if part.currency is None:
+        return
+    known = [row[0] for row in connection.execute("select distinct currency from marts.fact_order order by 1") if row[0]]
+    if part.currency not in known:
+        raise BadInputError(f"no order is in {part.currency}: there are {', '.join(known) or 'no orders at all'}")
 
 
 def _freshness(connection: psycopg.Connection) -> Freshness | None:

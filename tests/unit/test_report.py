@@ -4,61 +4,23 @@ import base64
 import hashlib
 import json
 import re
-from datetime import UTC, date, datetime
 from decimal import Decimal
-from html.parser import HTMLParser
 from typing import Any
 
 import plotly.graph_objects as go
 import pytest
 from plotly.offline import get_plotlyjs
 
-from loglake.bi.measures import MEASURES, MONEY, SHARE
+from loglake.bi.measures import MONEY, SHARE
 from loglake.bi.pages import CURRENCY, PAGES, Visual
 from loglake.bi.query import Slice
 from loglake.report.figures import figure
-from loglake.report.page import block, matrix, render, table
-from loglake.report.read import Freshness, Report, Result, Row
+from loglake.report.page import Block, Card, block, laid_out, matrix, render, table
+from loglake.report.read import Result
 from loglake.report.text import shown, span
+from tests.reportrows import DAYS, EVIL, Parsed, report, rows_of
 
 pytestmark = pytest.mark.unit
-
-EVIL = "</script><script>alert(1)</script> <a href='https://evil.example/'>👟</a> & $x$"
-DAYS = (date(2026, 3, 4), date(2026, 3, 5))
-MEMBERS: dict[str, tuple[Any, ...]] = {
-    "calendar_date": DAYS,
-    "cohort_week": DAYS,
-    "currency": ("EUR", "USD"),
-    "weeks_since": (0, 1),
-    "product_name": (EVIL, None),
-}
-
-
-def rows_of(visual: Visual) -> tuple[Row, ...]:
-    """Two members of each column, and measures that rise from row to row."""
-    keys: list[tuple[Any, ...]] = [()]
-    for by in visual.by:
-        name = by.partition(".")[2]
-        keys = [(*key, one) for key in keys for one in MEMBERS.get(name, (EVIL, None))]
-    return tuple((*key, *(value(name, place) for name in visual.measures)) for place, key in enumerate(keys, start=1))
-
-
-def value(measure: str, place: int) -> Any:
-    kind = MEASURES[measure].format
-    return Decimal(place) / 10 if kind is SHARE else Decimal(f"{place}234.50") if kind is MONEY else place * 1000
-
-
-def report(**changes: Any) -> Report:
-    moment = datetime(2026, 3, 5, 12, tzinfo=UTC)
-    values: dict[str, Any] = {
-        "database": "loglake",
-        "made_at": moment,
-        "part": Slice(),
-        "freshness": Freshness(7, 12345, moment, moment),
-        "pages": tuple((page, tuple(Result(visual, rows_of(visual)) for visual in page.visuals)) for page in PAGES),
-        **changes,
-    }
-    return Report(**values)
 
 
 def painted(drawn: Any, key: str = "") -> Any:
@@ -70,43 +32,6 @@ def painted(drawn: Any, key: str = "") -> Any:
     return "#123456" if key.endswith("color") else drawn
 
 
-_REFERENCES = {"src", "href", "srcset", "action", "data", "poster", "xlink:href", "background"}
-
-
-class Parsed(HTMLParser):
-    """A page's tags, what their attributes refer to, its scripts (attributes, source) and its text."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.references: list[str] = []
-        self.scripts: list[tuple[dict[str, str | None], str]] = []
-        self.words: list[str] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.references += [str(value) for name, value in attrs if name in _REFERENCES]
-        if tag == "script":
-            self.scripts.append((dict(attrs), ""))
-
-    def handle_data(self, data: str) -> None:
-        if self.cdata_elem == "script":
-            attributes, source = self.scripts[-1]
-            self.scripts[-1] = (attributes, source + data)
-        else:
-            self.words.append(data)
-
-    @property
-    def programs(self) -> list[str]:
-        """The scripts that run; the others hold data."""
-        return [source for attributes, source in self.scripts if "type" not in attributes]
-
-    def data_of(self, name: str) -> Any:
-        [source] = [source for attributes, source in self.scripts if attributes.get("id") == name]
-        return json.loads(source)
-
-
 @pytest.fixture(scope="module")
 def page() -> str:
     return render(report())
@@ -116,7 +41,7 @@ def page() -> str:
 def test_plotly_knows_every_property_of_a_figure(visual: Visual) -> None:
     drawn = figure(Result(visual, rows_of(visual)))
 
-    assert len(go.Figure(painted(drawn)).data) == len(drawn["data"]) > 0
+    assert len(go.Figure(painted(drawn.data), painted(drawn.layout)).data) == len(drawn.data) > 0
 
 
 def test_every_visual_of_the_report_is_on_the_page(page: str) -> None:
@@ -163,8 +88,8 @@ def test_names_that_look_like_numbers_or_alike_have_places_of_their_own() -> Non
 
     drawn = figure(Result(visual, tuple((name, 3 - place) for place, name in enumerate(names))))
 
-    assert drawn["data"][0]["y"] == drawn["layout"]["yaxis"]["tickvals"] == [0, 1, 2]
-    assert drawn["layout"]["yaxis"]["ticktext"] == ["1984", "x" * 29 + "…", "x" * 29 + "…"]
+    assert drawn.data[0]["y"] == drawn.layout["yaxis"]["tickvals"] == [0, 1, 2]
+    assert drawn.layout["yaxis"]["ticktext"] == ["1984", "x" * 29 + "…", "x" * 29 + "…"]
 
 
 def test_currencies_are_series_of_their_own_and_a_single_one_is_named_in_the_title() -> None:
@@ -172,11 +97,11 @@ def test_currencies_are_series_of_their_own_and_a_single_one_is_named_in_the_tit
     both = Result(visual, (("a", "EUR", Decimal("1.50")), ("b", "EUR", Decimal("2.50")), ("b", "USD", Decimal("9.00"))))
     one = Result(visual, both.rows[:2])
 
-    traces = figure(both)["data"]
+    traces = figure(both).data
     assert [(trace["name"], trace["x"]) for trace in traces] == [("EUR", [1.5, 2.5]), ("USD", [None, 9.0])]
     assert traces[1]["hovertext"][1] == "b<br>USD: 9.00 USD"
     assert (block(both).note, block(one).note) == ("", "in EUR")
-    assert figure(one)["data"][0]["x"] == [2.5, 1.5]  # a single series: the greatest first
+    assert figure(one).data[0]["x"] == [2.5, 1.5]  # a single series: the greatest first
 
 
 def test_cards_show_amounts_with_their_currency_and_what_is_not_known_as_a_dash() -> None:
@@ -194,8 +119,8 @@ def test_cards_show_amounts_with_their_currency_and_what_is_not_known_as_a_dash(
 
 def test_the_funnel_tells_each_steps_share_of_the_first() -> None:
     visual = Visual("v", "V", "funnel", ("Sessions", "Bought"))
-    assert figure(Result(visual, ((2000, 100),)))["data"][0]["text"] == ["2,000  ·  100.0%", "100  ·  5.0%"]
-    assert figure(Result(visual, ((0, 0),)))["data"][0]["text"][1] == "0  ·  0.0%"
+    assert figure(Result(visual, ((2000, 100),))).data[0]["text"] == ["2,000  ·  100.0%", "100  ·  5.0%"]
+    assert figure(Result(visual, ((0, 0),))).data[0]["text"][1] == "0  ·  0.0%"
 
 
 def test_a_matrix_has_a_column_for_each_member_and_no_figure_where_there_is_no_row() -> None:
@@ -205,6 +130,14 @@ def test_a_matrix_has_a_column_for_each_member_and_no_figure_where_there_is_no_r
     assert found.head == ("Cohort week", "+0", "+1")
     assert found.rows == (("4 Mar 2026", "100.0%", "50.0%"), ("5 Mar 2026", "100.0%", ""))
     assert found.shades == ((1.0, 0.5), (1.0, 0.0))
+
+
+def test_a_block_that_would_stand_beside_a_gap_is_wide() -> None:
+    cards = Block("c", "", "", cards=(Card("", "", "", ""),))
+    half, wide = Block("h", "", ""), Block("w", "", "", wide=True)
+
+    assert [one.wide for one in laid_out([cards, half, half, half, wide, half])] == [False, False, False, True, True, True]
+    assert [one.wide for one in laid_out([half, half, wide, half, half])] == [False, False, True, False, False]
 
 
 def test_a_table_has_the_rows_as_they_came() -> None:
@@ -220,7 +153,7 @@ def test_rows_without_a_day_are_in_the_table_and_not_on_the_axis_of_days() -> No
     found = block(Result(visual, ((DAYS[0], 3), (None, 2))))
 
     assert found.figure is not None
-    assert found.figure["data"][0]["x"] == ["2026-03-04"]
+    assert found.figure.data[0]["x"] == ["2026-03-04"]
     assert found.table is not None
     assert found.table.rows[1] == ("(not given)", "2")
 
