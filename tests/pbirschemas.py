@@ -25,7 +25,7 @@ def source() -> Path:
     """The folder or wheel with the schemas; where none is named the test is skipped, but never in CI."""
     named = os.environ.get("PBIR_SCHEMAS", "")
     if not named:
-        message = "PBIR_SCHEMAS names no clone of microsoft/json-schemas"
+        message = "PBIR_SCHEMAS names no folder with the schemas: clone github.com/microsoft/json-schemas, or run .ci/run"
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)

@@ -11,7 +11,9 @@ _PROPERTY = re.compile(r"(?P<name>\w+)(?:(?:: (?P<value>.+))|(?P<body> =))?")
 _ANNOTATION = re.compile(r"annotation \w+ = .+")
 _REFERENCE = re.compile(rf"ref table (?P<name>{_NAME})")
 
-#: What may stand below an object: properties, and (in capitals nowhere else) kinds of objects.
+#: Properties that are true by being there; the others have a value.
+_FLAGS = {"discourageImplicitMeasures", "dataAccessOptions", "legacyRedirects", "returnErrorValuesAsNull", "isHidden", "isKey"}
+#: What may stand below an object: properties, and kinds of objects.
 _PROPERTIES = {
     "database": {"compatibilityLevel"},
     "model": {
@@ -68,6 +70,7 @@ def parse(text: str) -> tuple[list[Node], list[str]]:
             continue
         body_of = None if content else body_of
         if not content:
+            assert not description, f"line {number}: a description apart from its object"
             continue
         assert not content.startswith(" "), f"line {number}: blanks before {content!r}"
         if content.startswith("/// "):
@@ -98,12 +101,14 @@ def _line(open_nodes: list[Node], depth: int, content: str, references: list[str
     begun = _OBJECT.fullmatch(content)
     if begun and (depth == 0 or begun["kind"] in _CHILDREN.get(parent.kind, ())):
         assert depth == parent.depth + 1, f"{where}: depth"
+        assert begun["name"] or begun["kind"] == "database", f"{where}: no name"
         node = Node(begun["kind"], unquoted(begun["name"] or ""), begun["value"] or "", depth)
         parent.children.append(node)
         return node
     known = _PROPERTY.fullmatch(content)
     assert known, f"{where}: neither an object nor a property"
     assert known["name"] in _PROPERTIES[parent.kind], f"{where}: no property of a {parent.kind}"
+    assert (known["name"] in _FLAGS) == (known["value"] is None and known["body"] is None), f"{where}: its value"
     assert depth == parent.depth + 1 or parent.kind == "model", f"{where}: depth"
     assert known["name"] not in parent.properties, f"{where}: twice"
     parent.properties[known["name"]] = known["value"] or ""
