@@ -1,6 +1,5 @@
 """How a job gets its Spark session: one function, fed by the settings; the same code on one machine and on a cluster."""
 
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 import pyspark
 from pyspark.sql import SparkSession
 
+from loglake import clients
 from loglake.errors import ServiceError, SettingsError
 from loglake.settings import LOOPBACK, PROJECT, export, settings
 from loglake.tables import CATALOG, FULL_NAME
@@ -35,14 +35,10 @@ def session(name: str, cores: int, driver_memory: str, executor_memory: str, ui_
 
 
 def _reach(master: str) -> None:
-    """ServiceError when a standalone master does not listen: Spark itself would try for minutes."""
+    """ServiceError when no standalone master listens: Spark itself would try for minutes."""
     url = urlsplit(master)
-    if url.scheme != "spark" or url.hostname is None or url.port is None:
-        return
-    try:
-        socket.create_connection((url.hostname, url.port), timeout=5).close()
-    except OSError as error:
-        raise ServiceError(f"the Spark master does not listen at {master} ({error}): start it with `loglake up`") from error
+    if url.scheme == "spark" and not any(clients.listens(address) for address in url.netloc.split(",")):
+        raise ServiceError(f"the Spark master does not listen at {master}: start it with `loglake up`")
 
 
 def environment() -> dict[str, str]:

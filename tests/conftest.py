@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 from types import FrameType
 
+import psutil
 import pytest
 
 from loglake.settings import generate_secrets, settings
@@ -14,27 +15,52 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pictures", help="folder for the browser tests' screenshots, e.g. docs/images")
 
 
-def pytest_configure() -> None:
-    """A test run that is asked to end (CI's time is up) takes its stack down first."""
+def pytest_configure(config: pytest.Config) -> None:
+    """A test run that is asked to end (CI's time is up, Ctrl-C) takes its stack down first; with workers, each its own."""
+    has_workers = config.pluginmanager.has_plugin("dsession")
 
-    def leave(_number: int, _frame: FrameType | None) -> None:
-        pytest.exit("SIGTERM")
+    def leave(number: int, _frame: FrameType | None) -> None:
+        workers = psutil.Process().children() if has_workers else []
+        for worker in workers:
+            worker.terminate()
+        psutil.wait_procs(workers, timeout=120)
+        pytest.exit(signal.Signals(number).name)
 
     signal.signal(signal.SIGTERM, leave)
+    if has_workers:
+        signal.signal(signal.SIGINT, leave)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With two workers (`-n 2 --dist loadgroup`) one has the whole stack, and the other a Postgres of its own beside it."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if "stack" in fixtures:
+            item.add_marker(pytest.mark.xdist_group("stack"))
+        elif "postgres" in fixtures:
+            item.add_marker(pytest.mark.xdist_group("postgres"))
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
-    """Postgres, Kafka, HDFS and Spark, up and healthy. This process's settings are those of this stack."""
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
+    """Postgres alone, up and healthy: enough for tests of what comes after the load. This process's settings are those of this stack."""
     with embedded_stack(tmp_path_factory.mktemp("stack")) as stack, pytest.MonkeyPatch.context() as patch:
         for name, value in stack.environment.items():
             patch.setenv(name, value)
         settings.cache_clear()
         generate_secrets()
-        stack.start(CORE)
+        stack.start(("postgres",))
         settings.cache_clear()
         yield stack
     settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def stack(postgres: EmbeddedStack) -> EmbeddedStack:
+    """Postgres, Kafka, HDFS and Spark, up and healthy."""
+    postgres.start(CORE)
+    return postgres
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@
 
 {# What a version says of the product. #}
 {% macro product_attributes(table) -%}
-    {% for name in ['product_name', 'category', 'subcategory', 'brand', 'description', 'price', 'stock', 'rating'] -%}
+    {% for name in product_attribute_names() + ['stock'] -%}
         {{ table }}.{{ name }}{{ ", " if not loop.last }}
     {%- endfor %}
 {%- endmacro %}

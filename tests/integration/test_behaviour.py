@@ -56,15 +56,15 @@ def delivered(name: str, loads: Sequence[Sequence[Event]]) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def at_once(stack: EmbeddedStack) -> Iterator[str]:
-    assert stack.runtime.exists()
+def at_once(postgres: EmbeddedStack) -> Iterator[str]:
+    assert postgres.runtime.exists()
     yield from delivered("behaviour_at_once", [EVENTS])
 
 
 @pytest.fixture(scope="module")
-def mixed(stack: EmbeddedStack) -> Iterator[str]:
+def mixed(postgres: EmbeddedStack) -> Iterator[str]:
     """The same events in three loads, shuffled, some of them sent again."""
-    assert stack.runtime.exists()
+    assert postgres.runtime.exists()
     shuffled = [EVENTS[number] for number in (7, 4, 9, 5, 0, 3, 8, 10, 1, 6, 2)]
     yield from delivered("behaviour_mixed", [shuffled[:3], shuffled[2:7], shuffled[7:]])
 

@@ -23,8 +23,8 @@ _IDS = {column.name: number for number, column in enumerate(copy_columns())}
 
 
 @pytest.fixture
-def database(stack: EmbeddedStack) -> Iterator[str]:
-    assert stack.runtime.exists()
+def database(postgres: EmbeddedStack) -> Iterator[str]:
+    assert postgres.runtime.exists()
     with empty_warehouse("merge_test") as name:
         yield name
 

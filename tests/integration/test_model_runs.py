@@ -29,7 +29,7 @@ WRITTEN = ("dim_users", "fact_event", "fact_order", "cdc_product")
 
 
 @pytest.fixture(scope="module")
-def original(stack: EmbeddedStack) -> Iterator[str]:
+def original(postgres: EmbeddedStack) -> Iterator[str]:
     with empty_warehouse("models_original") as name:
         deliver(name, 1, LOADS[0])
         build(name)
@@ -204,7 +204,7 @@ group by 1, 2
 """
 
 
-def test_a_run_reads_what_is_new_and_not_the_history(stack: EmbeddedStack) -> None:
+def test_a_run_reads_what_is_new_and_not_the_history(postgres: EmbeddedStack) -> None:
     tables = ["marts.dim_users", "marts.dim_product", "marts.fact_event", "marts.fact_order"]
     with empty_warehouse("models") as database, clients.postgres("postgres", database) as admin:
         # given a history

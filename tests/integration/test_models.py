@@ -14,7 +14,7 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def delivered(stack: EmbeddedStack) -> Iterator[str]:
+def delivered(postgres: EmbeddedStack) -> Iterator[str]:
     """A warehouse that got LOADS one by one, with a build after each."""
     with empty_warehouse("models_in_order") as database:
         for load_id, events in enumerate(LOADS, start=1):
@@ -98,7 +98,7 @@ def test_the_order_of_arrival_does_not_matter(delivered: str) -> None:
         assert {node.status for node in run_dbt(FULL_TESTS, database=database).of_kind("test")} == {"pass"}
 
 
-def test_a_late_description_older_than_a_confirmation_makes_no_version(stack: EmbeddedStack) -> None:
+def test_a_late_description_older_than_a_confirmation_makes_no_version(postgres: EmbeddedStack) -> None:
     # given a price of 10:00, confirmed at 14:00; when another of 12:00 comes in late
     loads = [view(1, 0, "5.00")], [view(2, 4, "5.00"), view(2, 4, "5.00")], [view(3, 2, "7.00")]
     with empty_warehouse("models") as database:
@@ -110,7 +110,7 @@ def test_a_late_description_older_than_a_confirmation_makes_no_version(stack: Em
         assert found == [(Decimal("5.00"), at(0), None, at(4))]
 
 
-def test_the_project_parses_without_a_warning(stack: EmbeddedStack) -> None:
+def test_the_project_parses_without_a_warning(postgres: EmbeddedStack) -> None:
     run_dbt(["--warn-error", "parse", "--no-partial-parse"])
 
 

@@ -26,8 +26,8 @@ where c.relkind in ('r', 'p', 'v') and n.nspname in ('raw', 'stage', 'ops', 'liv
 
 
 @pytest.fixture(scope="module")
-def database(stack: EmbeddedStack) -> Iterator[str]:
-    assert stack.runtime.exists()
+def database(postgres: EmbeddedStack) -> Iterator[str]:
+    assert postgres.runtime.exists()
     with empty_warehouse("privacy_test") as name:
         bob = User(user_id="u1", username="bob", email="Bob@Example.org")
         deliver(name, 1, [event(1, user=bob), login(2, 1, "u2", email="bob@example.org"), login(3, 1, "u3", city="Köln")])

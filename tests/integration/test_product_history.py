@@ -35,8 +35,8 @@ SHUFFLED = ((8, 0, 6), (4, 3), (7, 9), (2,), (1, 5))
 @pytest.fixture(
     scope="module", params=[(tuple(range(10)),), SHUFFLED, tuple((n,) for n in range(9, -1, -1))], ids=["at once", "late", "backwards"]
 )
-def database(stack: EmbeddedStack, request: pytest.FixtureRequest) -> Iterator[str]:
-    assert stack.runtime.exists()
+def database(postgres: EmbeddedStack, request: pytest.FixtureRequest) -> Iterator[str]:
+    assert postgres.runtime.exists()
     with empty_warehouse("product_history") as name:
         for load_id, numbers in enumerate(request.param, start=1):
             deliver(name, load_id, [EVENTS[number] for number in numbers])

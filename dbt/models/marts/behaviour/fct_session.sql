@@ -116,7 +116,7 @@ select
     sum(refunds)::integer as refunds,
     sum(errors)::integer as errors,
     sum(revenue)::numeric(14, 2) as revenue,
-    min(currency) as currency,
+    case when min(currency) = max(currency) then min(currency) when min(currency) is not null then 'XXX' end as currency,
     sum(cart_adds) > 0 and sum(orders) = 0 as is_cart_abandoned,
     (array_agg(entry_type {{ at_entry }}))[1] as entry_type,
     (array_agg(exit_type {{ at_exit }}))[1] as exit_type,
