@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loglake import clients
+from loglake import clients, reference
 from loglake.errors import ServiceError
 from loglake.settings import PROJECT, child_environment, settings
 from loglake.warehouse import MODEL_LOCK_KEY
@@ -82,11 +82,15 @@ def dbt_environment(database: str | None = None, password: str | None = None) ->
 
 @contextmanager
 def only_run(database: str | None = None, on_line: OnLine = _silent) -> Iterator[None]:
-    """Wait for another dbt run on this warehouse to end, and hold off the next one: two would swap the same views under each other."""
+    """Wait for another dbt run on this warehouse to end, and hold off the next one: two would swap the same views under each other.
+
+    What SQL cannot compute of the new loads is there when the block begins.
+    """
     with clients.postgres("dbt", database) as connection:
         if connection.execute("select pg_try_advisory_lock(%s)", [MODEL_LOCK_KEY]).fetchone() != (True,):
             on_line("another dbt run is in progress: waiting for it to end")
             connection.execute("select pg_advisory_lock(%s)", [MODEL_LOCK_KEY])
+        reference.fill(database)
         yield
 
 

@@ -6,7 +6,7 @@
 import psycopg
 from psycopg import sql
 
-from loglake import privacy
+from loglake import privacy, reference
 from loglake.columns import COLUMNS, INGESTED_AT, POSITION
 from loglake.errors import ServiceError
 from loglake.settings import PostgresSettings, settings
@@ -171,6 +171,7 @@ def apply_schema(connection: psycopg.Connection) -> None:
         connection.execute(OPS_TABLES)
         connection.execute(raw_log_events_ddl())
         connection.execute(RAW_TABLES)
+        connection.execute(reference.TABLES)
         _require_columns(connection)
         for statement in comments():
             connection.execute(statement)

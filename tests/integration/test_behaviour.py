@@ -98,9 +98,9 @@ def test_the_funnel_counts_the_sessions_that_got_so_far(mixed: str) -> None:
     ]
 
 
-def test_a_traffic_source_is_the_host_of_the_first_referrer(mixed: str) -> None:
+def test_a_traffic_source_is_the_domain_of_the_first_referrer(mixed: str) -> None:
     query = (
-        "select referrer_host, utm_source, sessions, sessions_with_order, orders from marts.traffic_sources order by sessions_with_order"
+        "select referrer_domain, utm_source, sessions, sessions_with_order, orders from marts.traffic_sources order by sessions_with_order"
     )
     found = rows(mixed, query)
     assert found[-1] == ("search.example", "ads", 1, 1, 1)

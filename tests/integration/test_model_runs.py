@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from loglake import clients
+from loglake import clients, reference
 from loglake.errors import ServiceError
 from loglake.models import FULL_TESTS, dbt_environment, run_dbt
 from loglake.settings import child_environment
@@ -51,7 +51,8 @@ def versions(database: str) -> list[list[Any]]:
 
 @contextmanager
 def dbt(database: str, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
-    """dbt in the background, as Airflow's tasks run it: without the lock that `loglake model` takes."""
+    """dbt in the background, without the lock that `loglake model` and Airflow's tasks take."""
+    reference.fill(database)
     command = [str(Path(sys.executable).with_name("dbt")), "--no-use-colors", *arguments]
     environment = child_environment(**dbt_environment(database))
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:

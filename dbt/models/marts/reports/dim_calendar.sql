@@ -14,16 +14,28 @@ days as (
 
     select generate_series(first_day, last_day, interval '1 day')::date as calendar_date from bounds
 
+),
+
+holidays as (
+
+    select
+        holiday_date,
+        string_agg(country_code, ', ' order by country_code) as holiday_countries
+    from {{ ref('dim_holiday') }}
+    group by holiday_date
+
 )
 
 select
-    calendar_date,
-    extract(year from calendar_date)::integer as year,
-    extract(quarter from calendar_date)::integer as quarter,
-    extract(month from calendar_date)::integer as month,
-    extract(day from calendar_date)::integer as day,
-    extract(isoyear from calendar_date)::integer as iso_year,
-    extract(week from calendar_date)::integer as iso_week,
-    extract(isodow from calendar_date)::integer as iso_weekday,
-    extract(isodow from calendar_date) in (6, 7) as is_weekend
+    days.calendar_date,
+    extract(year from days.calendar_date)::integer as year,
+    extract(quarter from days.calendar_date)::integer as quarter,
+    extract(month from days.calendar_date)::integer as month,
+    extract(day from days.calendar_date)::integer as day,
+    extract(isoyear from days.calendar_date)::integer as iso_year,
+    extract(week from days.calendar_date)::integer as iso_week,
+    extract(isodow from days.calendar_date)::integer as iso_weekday,
+    extract(isodow from days.calendar_date) in (6, 7) as is_weekend,
+    holidays.holiday_countries
 from days
+left join holidays on days.calendar_date = holidays.holiday_date

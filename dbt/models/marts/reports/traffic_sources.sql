@@ -1,13 +1,14 @@
--- Grain: one row per UTC day on which sessions began, referring host and campaign (source, medium, name).
--- The host is the referrer's, in lower case, without port and `www.`; null: the first event named no address elsewhere.
+-- Grain: one row per UTC day on which sessions began, referring domain and campaign (source, medium, name).
+-- The domain is the registered one of the referrer's host (`shop.co.uk` of `m.shop.co.uk`); null: the first event named no address.
 select
-    (started_at at time zone 'UTC')::date as session_date,
-    regexp_replace(lower(substring(referrer from '^[a-zA-Z][a-zA-Z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:]+)')), '^www\.', '') as referrer_host,
-    utm_source,
-    utm_medium,
-    utm_campaign,
+    (sessions.started_at at time zone 'UTC')::date as session_date,
+    domains.domain as referrer_domain,
+    sessions.utm_source,
+    sessions.utm_medium,
+    sessions.utm_campaign,
     count(*) as sessions,
-    count(*) filter (where orders > 0) as sessions_with_order,
-    sum(orders)::bigint as orders
-from {{ ref('fct_session') }}
+    count(*) filter (where sessions.orders > 0) as sessions_with_order,
+    sum(sessions.orders)::bigint as orders
+from {{ ref('fct_session') }} as sessions
+left join {{ ref('stg_domain') }} as domains on raw.host_of(sessions.referrer) = domains.host
 group by 1, 2, 3, 4, 5

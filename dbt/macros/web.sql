@@ -1,0 +1,25 @@
+{# What a visitor does, or the shop answers: the event types of fact_web. #}
+{% macro web_event_types() -%}
+    'page_view', 'product_view', 'search_request', 'search_response', 'add_to_cart', 'remove_from_cart'
+{%- endmacro %}
+
+{# The network of a client's address, which is no person's: /24 of IPv4, /48 of IPv6. Null for a text that is no address. #}
+{% macro network_of(address) -%}
+    case
+        when pg_input_is_valid({{ address }}, 'inet')
+            then network(set_masklen({{ address }}::inet, case family({{ address }}::inet) when 4 then 24 else 48 end))::text
+    end
+{%- endmacro %}
+
+{# The address of a page without its query and fragment, and without a user's name before the host. #}
+{% macro page_of(url) -%}
+    regexp_replace(split_part(split_part({{ url }}, '?', 1), '#', 1), '^([a-zA-Z][a-zA-Z0-9+.-]*://)[^/@]*@', '\1')
+{%- endmacro %}
+
+{# The key of dim_location: one for each place that events tell together. #}
+{% macro location_key() -%}
+    case
+        when num_nonnulls(ip, geo_country, geo_city) = 0 then {{ unknown_key() }}
+        else {{ surrogate_key(['ip', 'geo_country', 'geo_city']) }}
+    end
+{%- endmacro %}
