@@ -27,7 +27,7 @@ class Column:
     @property
     def is_hidden(self) -> bool:
         """Keys and technical columns are for joins and for the pipeline, not for a report."""
-        return self.name.endswith("_sk") or "(technical)" in self.description
+        return self.name.endswith(("_sk", "_key")) or "(technical)" in self.description
 
 
 @dataclass(frozen=True)

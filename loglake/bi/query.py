@@ -14,7 +14,13 @@ from loglake.bi.pages import CURRENCY, Visual
 
 CALENDAR = "dim_calendar"
 #: The dimensions of the star and their keys. A table that has a column of a key's name belongs to that dimension.
-KEYS = {"dim_users": "user_sk", "dim_product": "product_sk", "dim_date": "date_sk"}
+KEYS = {
+    "dim_users": "user_sk",
+    "dim_product": "product_sk",
+    "dim_date": "date_sk",
+    "dim_location": "ip_key",
+    "dim_user_agent": "user_agent_key",
+}
 #: Tables whose rows are of one day, and the column that says which. The others get their day through dim_date.
 DAYS = {
     "dim_date": "calendar_date",
@@ -23,6 +29,7 @@ DAYS = {
     "fct_daily_user_metrics": "activity_date",
     "conversion_funnel": "session_date",
     "weekly_retention": "cohort_week",
+    "dim_holiday": "holiday_date",
 }
 _INDENT = " " * 4
 _COLUMN = re.compile(r"\b([a-z]\w*)\.([a-z]\w*)\b")

@@ -87,7 +87,7 @@ def test_keys_and_technical_columns_are_hidden(model: dict[str, tmdl.Node]) -> N
         if "isHidden" not in column.properties
     }
 
-    assert not [name for name in shown if name.endswith(("_sk", ".load_id", ".described_by"))]
+    assert not [name for name in shown if name.endswith(("_sk", "_key", ".load_id", ".described_by"))]
     assert {"dim_users.country", "fact_order.amount", "dim_calendar.calendar_date"} <= shown
 
 
