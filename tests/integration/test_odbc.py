@@ -70,8 +70,8 @@ def connect(database: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def sold(stack: EmbeddedStack) -> Iterator[str]:
-    assert stack.runtime.exists()
+def sold(postgres: EmbeddedStack) -> Iterator[str]:
+    assert postgres.runtime.exists()
     with empty_warehouse("odbc") as database:
         deliver(database, 1, EVENTS)
         build(database)

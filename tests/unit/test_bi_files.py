@@ -1,5 +1,6 @@
 """The files of `bi/`: up to date with dbt's models, and at one with themselves: every name that one uses is in the other."""
 
+import inspect
 import json
 import re
 from collections.abc import Iterator
@@ -17,9 +18,11 @@ from loglake.bi.query import CALENDAR, DAYS, KEYS, columns_of, joins, query
 from loglake.cli import main
 from loglake.errors import LoglakeError
 from loglake.models import read_manifest
+from loglake.report import read
 from tests import pbirschemas, tmdl
 
-pytestmark = pytest.mark.unit
+# One worker for all of them: dbt parses the project once.
+pytestmark = [pytest.mark.unit, pytest.mark.xdist_group("manifest")]
 
 MODEL = "loglake.SemanticModel/definition"
 REPORT = "loglake.Report/definition"
@@ -239,7 +242,7 @@ def test_exposures_say_what_is_read(manifest: dict[str, Any], tables: dict[str, 
     assert found == {
         "power_bi": set(tables),
         "tableau": set(re.findall(r"name=\"(\w+)\" table=", tableau.data_source(tables, related))),
-        "html_report": {name for visual in VISUALS for name in re.findall(r"marts\.(\w+)", query(visual))},
+        "html_report": {name for text in (inspect.getsource(read), *map(query, VISUALS)) for name in re.findall(r"marts\.(\w+)", text)},
     }
 
 
