@@ -29,17 +29,17 @@ def export(
     `loglake export daily_revenue`, `loglake export fact_order -o orders.parquet`, `loglake export --all marts --format parquet`.
     All files of one run show the same state. A file is there whole or not at all.
     """
-    from loglake import exports
+    from loglake import exports, marts
 
     if (mart is None) == (everything is None) or (everything and output):
         raise BadInputError("name one mart (and an --output if you like), or a folder for --all of them")
     chosen = file_format(kind, output)
-    with ending_in_order(), exports.reading() as connection:
-        known = exports.marts(connection)
+    with ending_in_order(), marts.reading() as connection:
+        known = marts.catalogue(connection)
         if output == Path("-"):
-            exports.require(known, str(mart))
+            marts.require(known, str(mart))
             rows = exports.write_csv(connection, str(mart), sys.stdout.buffer)
-            exports.require_same_tables(connection)
+            marts.require_same_tables(connection)
             err.print(f"{rows:,} rows of {mart}", markup=False)
             return
         for name in known if everything else [str(mart)]:

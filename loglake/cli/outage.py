@@ -5,6 +5,7 @@ import errno
 #: Base class of a client library's error (as `module.Class`) and the server it speaks of.
 _SERVERS = {
     "psycopg.OperationalError": "Postgres",
+    "adbc_driver_manager.OperationalError": "Postgres",
     "requests.exceptions.ConnectionError": "a web page of the stack (HDFS, Spark or Airflow)",
     "requests.exceptions.Timeout": "a web page of the stack (HDFS, Spark or Airflow)",
     "hdfs.util.HdfsError": "HDFS",

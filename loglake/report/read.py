@@ -9,7 +9,7 @@ import psycopg
 from loglake.bi.pages import PAGES, Page, Visual
 from loglake.bi.query import Slice, query
 from loglake.errors import BadInputError
-from loglake.exports import marts, reading, require_same_tables
+from loglake.marts import catalogue, reading, require_same_tables
 
 Row = tuple[Any, ...]
 
@@ -46,7 +46,7 @@ class Report:
 def read(part: Slice, database: str | None = None) -> Report:
     """Read all visuals in one transaction, as `bi_reader`. BadInputError when marts are missing."""
     with reading(database) as connection:
-        marts(connection)
+        catalogue(connection)
         try:
             [(made_at,)] = connection.execute("select now()").fetchall()
             freshness = _freshness(connection)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import adbc_driver_manager
 import hdfs.util
 import kafka.errors
 import psycopg
@@ -64,6 +65,7 @@ def test_an_error_is_one_line_and_its_exit_code(
         (kafka.errors.KafkaConnectionError(), "Kafka does"),
         (hdfs.util.HdfsError("safe mode"), "HDFS does"),
         (requests.ConnectTimeout(), "a web page of the stack"),
+        (adbc_driver_manager.OperationalError("gone", status_code=adbc_driver_manager.AdbcStatusCode.IO), "Postgres does"),
         (FileNotFoundError(errno.ENOENT, "No such file", "x"), None),
         (ZeroDivisionError(), None),
     ],

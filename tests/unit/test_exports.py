@@ -10,8 +10,9 @@ import pytest
 
 from loglake.cli.export import file_format
 from loglake.errors import BadInputError
-from loglake.exports import Column, arrow_type, require
 from loglake.files import replacing
+from loglake.marts import Column, require
+from loglake.parquet import arrow_type
 from loglake.settings import PROJECT
 
 pytestmark = pytest.mark.unit
@@ -85,9 +86,8 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
 def test_a_failure_leaves_the_file_as_it_was_and_no_draft(tmp_path: Path) -> None:
     target = tmp_path / "a.csv"
     target.write_text("before")
-    with pytest.raises(ZeroDivisionError), replacing(target) as draft:
-        draft.write_text("half")
-        raise ZeroDivisionError
+    with pytest.raises(UnicodeEncodeError), replacing(target) as draft:
+        draft.write_text("half" * 10_000 + "\ud800")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
 
 
