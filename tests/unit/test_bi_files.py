@@ -12,13 +12,14 @@ import pytest
 
 from loglake.bi import files, pbir, tableau
 from loglake.bi.measures import MEASURES, base_measures
-from loglake.bi.model import Relationship, Table, read_tables, relationships
+from loglake.bi.model import SCHEMA, Relationship, Table, read_tables, relationships
 from loglake.bi.pages import PAGES
 from loglake.bi.query import CALENDAR, DAYS, KEYS, columns_of, joins, query
 from loglake.cli import main
 from loglake.errors import LoglakeError
 from loglake.models import read_manifest
 from loglake.report import read
+from loglake.settings import PROJECT
 from tests import pbirschemas, tmdl
 
 # One worker for all of them: dbt parses the project once.
@@ -244,6 +245,14 @@ def test_exposures_say_what_is_read(manifest: dict[str, Any], tables: dict[str, 
         "tableau": set(re.findall(r"name=\"(\w+)\" table=", tableau.data_source(tables, related))),
         "html_report": {name for text in (inspect.getsource(read), *map(query, VISUALS)) for name in re.findall(r"marts\.(\w+)", text)},
     }
+
+
+def test_the_guide_names_every_mart(manifest: dict[str, Any]) -> None:
+    guide = (PROJECT / "docs" / "bi.md").read_text()
+    marts = [node["name"] for node in manifest["nodes"].values() if node["resource_type"] == "model" and node["schema"] == SCHEMA]
+
+    assert len(marts) > 20
+    assert [name for name in marts if f"`{name}`" not in guide] == []
 
 
 def test_a_type_without_a_counterpart_is_named(manifest: dict[str, Any]) -> None:
