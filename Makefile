@@ -40,7 +40,7 @@ types: setup ## Check types
 	.venv/bin/mypy
 
 test: lint types ## Style, types, then every test: unit, integration, faults, browser
-	.venv/bin/pytest -n 2 --dist loadgroup $(TESTS)
+	.venv/bin/pytest -n 2 --dist loadscope $(TESTS)
 
 docs: setup ## Write dbt's documentation of the models, one HTML page (the stack's Postgres must be up)
 	@$(LOGLAKE) docs

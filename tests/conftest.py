@@ -1,11 +1,14 @@
 """Fixtures every kind of test shares: one embedded stack per session, started on first use."""
 
+import os
 import signal
 from collections.abc import Iterator
 from types import FrameType
 
 import psutil
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from loglake.settings import generate_secrets, settings
 from tests.stackfixture import AIRFLOW, CORE, LAKE_STREAM, EmbeddedStack, embedded_stack
@@ -17,13 +20,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """A test run that is asked to end (CI's time is up, Ctrl-C) takes its stack down first; with workers, each its own."""
-    has_workers = config.pluginmanager.has_plugin("dsession")
+    has_workers = config.getoption("dist", "no") != "no"
 
     def leave(number: int, _frame: FrameType | None) -> None:
         workers = psutil.Process().children() if has_workers else []
         for worker in workers:
             worker.terminate()
         psutil.wait_procs(workers, timeout=120)
+        if hasattr(config, "workerinput"):
+            # After its fixtures are torn down a worker would wait for the run to go on.
+            config.add_cleanup(lambda: os._exit(1))
         pytest.exit(signal.Signals(number).name)
 
     signal.signal(signal.SIGTERM, leave)
@@ -31,15 +37,16 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, leave)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With two workers (`-n 2 --dist loadgroup`) one has the whole stack, and the other a Postgres of its own beside it."""
-    for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        if "stack" in fixtures:
-            item.add_marker(pytest.mark.xdist_group("stack"))
-        elif "postgres" in fixtures:
-            item.add_marker(pytest.mark.xdist_group("postgres"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """With two workers (`make test`) one has the whole stack, the other a Postgres of its own beside it; unit tests fill up the rest."""
+
+    class ByServers(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            kind = next((kind for kind in ("unit", "integration/warehouse") if nodeid.startswith(f"tests/{kind}/")), "stack")
+            return nodeid.partition("::")[0] if kind == "unit" else kind
+
+    return ByServers(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -71,15 +71,15 @@ def delivered(name: str, loads: Sequence[Sequence[Event]]) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def at_once(stack: EmbeddedStack) -> Iterator[str]:
-    assert stack.runtime.exists()
+def at_once(postgres: EmbeddedStack) -> Iterator[str]:
+    assert postgres.runtime.exists()
     yield from delivered("web_at_once", [EVENTS])
 
 
 @pytest.fixture(scope="module")
-def backwards(stack: EmbeddedStack) -> Iterator[str]:
+def backwards(postgres: EmbeddedStack) -> Iterator[str]:
     """The same events in two loads, the last ones first, some of them sent again."""
-    assert stack.runtime.exists()
+    assert postgres.runtime.exists()
     yield from delivered("web_backwards", [EVENTS[4:][::-1], EVENTS[:9][::-1]])
 
 
@@ -162,7 +162,7 @@ def test_holidays_are_of_the_countries_met_over_the_years_of_the_calendar(backwa
     assert [rows(backwards, days % day) for day in ((12, 25), (10, 3), (10, 4))] == [[("DE, US",)], [("DE",)], [(None,)]]
 
 
-def test_values_are_read_once_and_again_when_raw_was_made_anew(stack: EmbeddedStack) -> None:
+def test_values_are_read_once_and_again_when_raw_was_made_anew(postgres: EmbeddedStack) -> None:
     with empty_warehouse("web_reference") as database, clients.postgres("loader", database) as loader:
         deliver(database, 1, [step(1, "page_view", 0, geo=geo("Chile", None)), step(2, "page_view", 365 * 24 * -60)])
         # when a run is killed before it commits: then nothing of it is there
@@ -188,7 +188,7 @@ def test_values_are_read_once_and_again_when_raw_was_made_anew(stack: EmbeddedSt
         assert [spelling for spelling, _ in rows(database, held)] == ["Chile", "Germany"]
 
 
-def test_a_load_whose_values_are_not_there_waits(stack: EmbeddedStack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_load_whose_values_are_not_there_waits(postgres: EmbeddedStack, monkeypatch: pytest.MonkeyPatch) -> None:
     with empty_warehouse("web_waits") as database:
         deliver(database, 1, [step(1, "page_view", 0)])
         reference.fill(database)
