@@ -1,6 +1,6 @@
 -- Grain: one row per UTC day, without a gap, from the first of January of the first event's year to the end of next year.
--- dim_date is by hour and holds the hours in which something happened; this is the date table that a BI tool wants. Both meet in
--- dim_date's year, month and day.
+-- dim_date is by hour and holds the hours in which something happened; this is the date table that a BI tool wants. They meet in
+-- dim_date.calendar_date.
 with bounds as (
 
     select
