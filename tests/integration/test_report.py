@@ -42,9 +42,9 @@ MORE = (
 
 
 @pytest.fixture(scope="module")
-def database(stack: EmbeddedStack) -> Iterator[str]:
+def database(postgres: EmbeddedStack) -> Iterator[str]:
     """Orders in two currencies, on three days, and a product with a hostile name."""
-    assert stack.runtime.exists()
+    assert postgres.runtime.exists()
     with empty_warehouse("report_test") as name:
         for load_id, events in enumerate((*LOADS, MORE), start=1):
             deliver(name, load_id, events)
@@ -52,8 +52,8 @@ def database(stack: EmbeddedStack) -> Iterator[str]:
         yield name
 
 
-def run(stack: EmbeddedStack, database: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return stack.cli(*map(str, arguments), LOGLAKE_POSTGRES_DATABASE=database)
+def run(postgres: EmbeddedStack, database: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return postgres.cli(*map(str, arguments), LOGLAKE_POSTGRES_DATABASE=database)
 
 
 def wrote(done: subprocess.CompletedProcess[str]) -> str:
@@ -65,9 +65,9 @@ def words_of(page: str) -> set[str]:
     return {words.strip() for words in Parsed(page).words}
 
 
-def test_the_page_shows_what_sql_says(stack: EmbeddedStack, database: str, tmp_path: Path) -> None:
+def test_the_page_shows_what_sql_says(postgres: EmbeddedStack, database: str, tmp_path: Path) -> None:
     target = tmp_path / "a" / "report.html"
-    assert f"wrote {target}: " in wrote(run(stack, database, "report", "--output", target))
+    assert f"wrote {target}: " in wrote(run(postgres, database, "report", "--output", target))
 
     page = target.read_text()
     words = words_of(page)
@@ -111,9 +111,9 @@ def test_a_warehouse_without_events_gives_a_page_that_says_so(database: str) -> 
         assert "hold no event yet" in render(read(Slice(), name))
 
 
-def test_without_marts_there_is_one_line_and_no_file(stack: EmbeddedStack, database: str, tmp_path: Path) -> None:
+def test_without_marts_there_is_one_line_and_no_file(postgres: EmbeddedStack, database: str, tmp_path: Path) -> None:
     with empty_warehouse("report_test_new") as name:
-        done = run(stack, name, "report", "-o", tmp_path / "a.html")
+        done = run(postgres, name, "report", "-o", tmp_path / "a.html")
         assert (done.returncode, done.stderr) == (2, "error: there are no marts yet: run `loglake load`, then `loglake model`\n")
     with copied_warehouse("report_test_old", database) as name:
         with clients.postgres("dbt", name) as owner:
@@ -123,8 +123,8 @@ def test_without_marts_there_is_one_line_and_no_file(stack: EmbeddedStack, datab
     assert list(tmp_path.iterdir()) == []
 
 
-def test_exports_of_every_mart_are_the_marts_in_either_format(stack: EmbeddedStack, database: str, tmp_path: Path) -> None:
-    wrote(run(stack, database, "export", "--all", tmp_path, "--format", "parquet"))
+def test_exports_of_every_mart_are_the_marts_in_either_format(postgres: EmbeddedStack, database: str, tmp_path: Path) -> None:
+    wrote(run(postgres, database, "export", "--all", tmp_path, "--format", "parquet"))
     with marts.reading(database) as reader:
         known = marts.catalogue(reader)
         assert {"fact_order", "daily_revenue"} <= known.keys()  # a table and a view
@@ -175,12 +175,12 @@ def test_parquet_keeps_amounts_to_the_cent_and_moments_in_utc(database: str, tmp
     assert min(orders.column("ordered_at").to_pylist()) == first
 
 
-def test_csv_goes_to_standard_output_and_an_unknown_mart_is_named(stack: EmbeddedStack, database: str, tmp_path: Path) -> None:
-    lines = wrote(run(stack, database, "export", "dim_product", "-o", "-")).splitlines()
+def test_csv_goes_to_standard_output_and_an_unknown_mart_is_named(postgres: EmbeddedStack, database: str, tmp_path: Path) -> None:
+    lines = wrote(run(postgres, database, "export", "dim_product", "-o", "-")).splitlines()
     assert lines[0].startswith("product_sk,product_id,product_name")
     assert len([line for line in lines if "Größe 👟" in line]) == 1
 
-    done = run(stack, database, "export", "fact_ordr", "-o", tmp_path / "a.csv")
+    done = run(postgres, database, "export", "fact_ordr", "-o", tmp_path / "a.csv")
     assert (done.returncode, done.stderr) == (2, "error: no mart 'fact_ordr': did you mean fact_order?\n")
     assert list(tmp_path.iterdir()) == []
 
