@@ -10,13 +10,14 @@ from xml.etree import ElementTree
 
 import pytest
 
+from loglake import models
 from loglake.bi import files, pbir, tableau
 from loglake.bi.measures import MEASURES, base_measures
 from loglake.bi.model import SCHEMA, Relationship, Table, read_tables, relationships
 from loglake.bi.pages import PAGES
 from loglake.bi.query import CALENDAR, DAYS, KEYS, columns_of, joins, query
 from loglake.cli import main
-from loglake.errors import LoglakeError
+from loglake.errors import LoglakeError, ServiceError
 from loglake.models import read_manifest
 from loglake.report import read
 from loglake.settings import PROJECT
@@ -28,6 +29,16 @@ pytestmark = [pytest.mark.unit, pytest.mark.xdist_group("manifest")]
 MODEL = "loglake.SemanticModel/definition"
 REPORT = "loglake.Report/definition"
 VISUALS = [visual for page in PAGES for visual in page.visuals]
+
+#: The wells of Power BI's visuals that are in use; no schema of Microsoft's lists them.
+WELLS = {
+    ("multiRowCard", "Values"),
+    *(("lineChart", well) for well in ("Category", "Series", "Y")),
+    *(("clusteredBarChart", well) for well in ("Category", "Series", "Y", "Tooltips")),
+    ("tableEx", "Values"),
+    *(("pivotTable", well) for well in ("Rows", "Columns", "Values")),
+    ("funnel", "Y"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +229,20 @@ def test_power_bi_files_are_as_microsofts_schemas_have_them(held: dict[str, str]
     assert {path: pbirschemas.errors(document, schemas) for path, document in documents.items()} == {path: [] for path in documents}
 
 
+def test_a_visuals_inside_has_no_place_that_was_not_validated(held: dict[str, str]) -> None:
+    documents = [json.loads(text) for path, text in held.items() if path.endswith("/visual.json")]
+    found = {
+        place
+        for document in documents
+        for name in ("visual", "filterConfig")
+        for place in pbirschemas.places(document.get(name, {}), (name,))
+    }
+
+    assert found == pbirschemas.VALIDATED
+    wells = {(document["visual"]["visualType"], well) for document in documents for well in document["visual"]["query"]["queryState"]}
+    assert wells == WELLS
+
+
 def test_tableau_joins_the_orders_to_columns_that_are_there(held: dict[str, str], tables: dict[str, Table]) -> None:
     root = ElementTree.fromstring(held["loglake.tds"])  # noqa: S314
     maps = {one.attrib["key"]: one.attrib["value"] for one in root.iter("map")}
@@ -261,6 +286,17 @@ def test_a_type_without_a_counterpart_is_named(manifest: dict[str, Any]) -> None
 
     with pytest.raises(LoglakeError, match=r"marts\.fact_order\.amount: no Power BI type for point"):
         files.bi_files(changed)
+
+
+def test_a_project_that_dbt_cannot_read_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def parse(args: list[str], environment: dict[str, str], lines: list[str], _on_line: Any) -> int:
+        assert (args, environment["DBT_ENV_SECRET_LOGLAKE_PASSWORD"]) == (["parse"], "")
+        lines += ["12:00:00  Encountered an error:", "Compilation Error", "  Model 'x' is twice there"]
+        return 2
+
+    monkeypatch.setattr(models, "_stream", parse)
+    with pytest.raises(ServiceError, match="dbt parse: Compilation Error Model 'x' is twice there"):
+        read_manifest()
 
 
 def test_check_names_the_file_that_drifted_and_writing_mends_it(
