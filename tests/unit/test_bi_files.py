@@ -23,8 +23,7 @@ from loglake.report import read
 from loglake.settings import PROJECT
 from tests import pbirschemas, tmdl
 
-# One worker for all of them: dbt parses the project once.
-pytestmark = [pytest.mark.unit, pytest.mark.xdist_group("manifest")]
+pytestmark = pytest.mark.unit
 
 MODEL = "loglake.SemanticModel/definition"
 REPORT = "loglake.Report/definition"
