@@ -202,7 +202,7 @@ def _layout(found: list[Series]) -> Spec:
         "margin": {"l": 8, "r": 24, "t": 12 if len(found) < 2 else 36, "b": 8},
         "paper_bgcolor": "--none",
         "plot_bgcolor": "--none",
-        "font": {"color": "--soft", "size": 12.5, "family": "inherit"},
+        "font": {"color": "--soft", "size": 12.5},
         "hoverlabel": {"bgcolor": "--card", "bordercolor": "--line", "font": {"color": "--ink"}},
         "showlegend": len(found) > 1,
         "legend": {"orientation": "h", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom", "traceorder": "normal"},

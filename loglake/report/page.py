@@ -46,12 +46,12 @@ class Card:
 
 @dataclass(frozen=True)
 class Block:
-    """A visual as the template draws it: cards, or a chart with its table, or a table. `note`: the one currency of its amounts."""
+    """A visual as the template draws it: rows of cards, or a chart with its table, or a table. `note`: the one currency of its amounts."""
 
     name: str
     title: str
     note: str
-    cards: tuple[Card, ...] = ()
+    cards: tuple[tuple[Card, ...], ...] = ()
     figure: Figure | None = None
     table: Table | None = None
     wide: bool = False
@@ -104,15 +104,24 @@ def laid_out(blocks: Sequence[Block]) -> list[Block]:
     return found
 
 
-def cards(result: Result) -> tuple[Card, ...]:
-    """One per measure, and per member of `by` if there is one."""
+def cards(result: Result) -> tuple[tuple[Card, ...], ...]:
+    """A row of cards, one per measure, for each member of `by` if there is one."""
     visual, several = result.visual, len(result.rows) > 1
     found = []
     for row in result.rows:
-        for measure, value in zip(_measures(result), row[len(visual.by) :], strict=True):
-            group = unit(visual, row[0]) if visual.by else ""
-            title = f"{measure.name}, {member(row[0])}" if several else measure.name
-            found.append(Card(title, shown(value, measure.format), group if measure.is_money else "", measure.description))
+        group = unit(visual, row[0]) if visual.by else ""
+        values = zip(_measures(result), row[len(visual.by) :], strict=True)
+        found.append(
+            tuple(
+                Card(
+                    f"{measure.name}, {member(row[0])}" if several else measure.name,
+                    shown(value, measure.format),
+                    group if measure.is_money else "",
+                    measure.description,
+                )
+                for measure, value in values
+            )
+        )
     return tuple(found)
 
 

@@ -42,6 +42,8 @@ def test_every_chart_is_drawn_and_nothing_is_fetched(opened: tuple[Page, list[st
     for visual in CHARTS:
         expect(page.locator(f"#{visual.name} svg.main-svg").first).to_be_visible()
     expect(page.locator("#revenue_by_category .bars path").first).to_be_visible()
+    family = page.locator("body").evaluate("body => getComputedStyle(body).fontFamily")
+    expect(page.locator("#funnel .ytick text").first).to_have_css("font-family", family)
 
     assert (said, asked) == ([], [])
 

@@ -108,13 +108,14 @@ def test_cards_show_amounts_with_their_currency_and_what_is_not_known_as_a_dash(
     visual = Visual("v", "V", "card", ("Revenue", "Orders"), (CURRENCY,))
     result = Result(visual, (("EUR", Decimal("1234567.80"), 12), ("USD", None, 0)))
 
-    found = [(card.title, card.value, card.unit) for card in block(result).cards]
+    found = [(card.title, card.value, card.unit) for row in block(result).cards for card in row]
     assert found == [
         ("Revenue, EUR", "1,234,567.80", "EUR"),
         ("Orders, EUR", "12", ""),
         ("Revenue, USD", "\N{EN DASH}", "USD"),
         ("Orders, USD", "0", ""),
     ]
+    assert [len(row) for row in block(result).cards] == [2, 2]
 
 
 def test_the_funnel_tells_each_steps_share_of_the_first() -> None:
@@ -133,7 +134,7 @@ def test_a_matrix_has_a_column_for_each_member_and_no_figure_where_there_is_no_r
 
 
 def test_a_block_that_would_stand_beside_a_gap_is_wide() -> None:
-    cards = Block("c", "", "", cards=(Card("", "", "", ""),))
+    cards = Block("c", "", "", cards=((Card("", "", "", ""),),))
     half, wide = Block("h", "", ""), Block("w", "", "", wide=True)
 
     assert [one.wide for one in laid_out([cards, half, half, half, wide, half])] == [False, False, False, True, True, True]
