@@ -20,7 +20,7 @@
 #}
 {% macro confirm_product_versions() -%}
     update {{ this }} as held
-    set (product_name, category, subcategory, brand, description, price, stock, rating, described_at, described_by)
+    set ({{ (product_attribute_names() + ['stock']) | join(', ') }}, described_at, described_by)
         = ({{ product_attributes('latest') }}, latest.event_ts, latest.event_id)
     from ({{ latest_product_descriptions(this) }}) as latest
     where
