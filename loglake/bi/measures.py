@@ -79,7 +79,7 @@ def _ratio(name: str, table: str, above: str, below: str, description: str, *, u
 _COMPLETED_DAX, _COMPLETED_SQL = _by_status("completed")
 # In DAX an empty cell equals 0, unless asked with ==.
 _EMPTY_DAX, _EMPTY_SQL = "dim_product[stock] == 0", "filter (where dim_product.stock = 0)"
-_KNOWN_DAX, _KNOWN_SQL = "NOT ISBLANK(dim_users[user_id])", "filter (where dim_users.user_id is not null)"
+_KNOWN_DAX, _KNOWN_SQL = "NOT(ISBLANK(dim_users[user_id]))", "filter (where dim_users.user_id is not null)"
 
 SALES = (
     _amount("Revenue", "completed", "Amount of completed orders"),
