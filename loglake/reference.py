@@ -20,10 +20,9 @@ from loglake.errors import ServiceError
 if TYPE_CHECKING:
     from tldextract import TLDExtract
 
-#: Run as the loader, who owns them. A user agent may have 4,096 characters, too many for an index: so its key is its SHA-256.
-#: `host_of` gives the host in lower case, without port and `www.`; null for what is no address, or longer than a host's name can be.
-TABLES = r"""
-create table if not exists raw.ref_user_agent (
+#: In the schema raw. A user agent may have 4,096 characters, too many for an index: so its key is its SHA-256.
+_TABLES = """
+create table if not exists ref_user_agent (
     user_agent_sha bytea primary key,
     browser text not null,
     browser_version text,
@@ -31,71 +30,67 @@ create table if not exists raw.ref_user_agent (
     os_version text,
     device text not null
 );
-comment on table raw.ref_user_agent is 'One row per user agent of any event, by the SHA-256 of its text: what ua-parser makes of it';
-create table if not exists raw.ref_country (
+comment on table ref_user_agent is 'One row per user agent of any event, by the SHA-256 of its text: what ua-parser makes of it';
+create table if not exists ref_country (
     spelling text primary key,
     country_code text,
     country_name text not null,
     region text,
     continent text
 );
-comment on table raw.ref_country is 'One row per value of geo_country: the country it means, by country-converter; code null when none';
-create table if not exists raw.ref_domain (
+comment on table ref_country is 'One row per value of geo_country: the country it means, by country-converter; code null when none';
+create table if not exists ref_domain (
     host text primary key,
     domain text not null
 );
-comment on table raw.ref_domain is 'One row per host of a referrer: its registered domain, by the public suffix list';
-create table if not exists raw.ref_holiday (
+comment on table ref_domain is 'One row per host of a referrer: its registered domain, by the public suffix list';
+create table if not exists ref_holiday (
     country_code text,
     holiday_date date,
     name text not null,
     primary key (country_code, holiday_date)
 );
-comment on table raw.ref_holiday is 'One row per country of any event and nationwide public holiday, by the library holidays';
-create table if not exists raw.ref_position (
+comment on table ref_holiday is 'One row per country of any event and nationwide public holiday, by the library holidays';
+create table if not exists ref_position (
     is_only boolean primary key default true check (is_only),
     load_id bigint not null,
     committed_at timestamptz not null
 );
-comment on table raw.ref_position is 'The last load whose values are in raw.ref_*';
-create or replace function raw.host_of(address text) returns text
-language sql immutable strict parallel safe as $$
-    select lower(substring(address from '(?i)^[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?(?:www\.)?(\[[^]]{1,250}\]|[^][/?#:]{1,253})(?:[:/?#]|$)'))
-$$;
+comment on table ref_position is 'The last load whose values are in the tables beside';
 """
 
 UNKNOWN = "Other"
+#: The host in an address, without port and `www.`; nothing in what is no address, or names a longer host than there can be.
+HOST = r"(?i)^[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?(?:www\.)?(\[[^]]{1,250}\]|[^][/?#:]{1,253})(?:[:/?#]|$)"
 
 #: The last committed load, and the one that was read last; a load that the books no longer name as it was read was not.
 _LOADS = """
 select coalesce(held.load_id, -1), last.load_id, last.committed_at
-from (select load_id, committed_at from ops.load_manifest order by load_id desc limit 1) as last
-left join (
-    select load_id from raw.ref_position natural join ops.load_manifest
-) as held on true
+from (select load_id, committed_at from load_manifest order by load_id desc limit 1) as last
+left join (select load_id from ref_position natural join load_manifest) as held on true
 """
-_NEW = "load_id > %(after)s and load_id <= %(upto)s"
+_NEW = "log_events where load_id > %(after)s and load_id <= %(upto)s"
 _USER_AGENTS = f"""
-select value from (select distinct device_user_agent as value from raw.log_events where {_NEW}) as told
+select value from (select distinct device_user_agent as value from {_NEW}) as told
 where value is not null and not exists (
-    select from raw.ref_user_agent as held where held.user_agent_sha = sha256(convert_to(told.value, 'UTF8'))
+    select from ref_user_agent as held where held.user_agent_sha = sha256(convert_to(told.value, 'UTF8'))
 )
 """  # noqa: S608 - constants
 _COUNTRIES = f"""
-select value from (select distinct geo_country as value from raw.log_events where {_NEW}) as told
-where value is not null and not exists (select from raw.ref_country as held where held.spelling = told.value)
+select value from (select distinct geo_country as value from {_NEW}) as told
+where value is not null and not exists (select from ref_country as held where held.spelling = told.value)
 """  # noqa: S608
 _HOSTS = f"""
-select value from (select distinct raw.host_of(page_referrer) as value from raw.log_events where {_NEW}) as told
-where value is not null and not exists (select from raw.ref_domain as held where held.host = told.value)
+select value from (select distinct lower(substring(page_referrer from %(host)s::text)) as value from {_NEW}) as told
+where value is not null and not exists (select from ref_domain as held where held.host = told.value)
 """  # noqa: S608
-_FIRST_YEAR = f"select extract(year from min(event_ts) at time zone 'UTC')::integer from raw.log_events where {_NEW}"  # noqa: S608
+_FIRST_YEAR = f"select extract(year from min(event_ts) at time zone 'UTC')::integer from {_NEW}"  # noqa: S608
 _HOLIDAYS_HELD = """
 select min(extract(year from holiday_date))::integer, max(extract(year from holiday_date))::integer, array_agg(distinct country_code)
-from raw.ref_holiday
+from ref_holiday
 """
 _MOVE = """
-insert into raw.ref_position (load_id, committed_at) values (%s, %s)
+insert into ref_position (load_id, committed_at) values (%s, %s)
 on conflict (is_only) do update set load_id = excluded.load_id, committed_at = excluded.committed_at
 """
 
@@ -119,13 +114,28 @@ class Country(NamedTuple):
     continent: str | None
 
 
-def fill(database: str | None = None) -> None:
-    """Bring the tables up to the last committed load, in one transaction; ServiceError when they are not there."""
+def create(connection: psycopg.Connection, prefix: str = "") -> None:
+    """Create the tables in the schema raw with `prefix` before its name; as the role `loader`, in a transaction."""
+    _look_into(connection, prefix)
+    connection.execute(_TABLES)
+    connection.execute("set local search_path to default")
+
+
+def fill(database: str | None = None, prefix: str = "") -> None:
+    """Bring the tables up to the last committed load, in one transaction; ServiceError when they are not there.
+
+    `prefix`: of the schemas raw and ops with this prefix.
+    """
     try:
         with clients.postgres("loader", database, autocommit=False) as connection:
+            _look_into(connection, prefix)
             _fill(connection)
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction) as error:
+    except psycopg.errors.UndefinedTable as error:
         raise ServiceError(f"the warehouse is older than this release ({clients.one_line(error)}): run `loglake up`") from error
+
+
+def _look_into(connection: psycopg.Connection, prefix: str) -> None:
+    connection.execute("select set_config('search_path', %s, true)", [f"{prefix}raw, {prefix}ops"])
 
 
 def _fill(connection: psycopg.Connection) -> None:
@@ -133,33 +143,33 @@ def _fill(connection: psycopg.Connection) -> None:
     if loads is None or loads[0] == loads[1]:
         return
     after, upto, committed_at = loads
-    span = {"after": after, "upto": upto}
+    span = {"after": after, "upto": upto, "host": HOST}
 
     def new(query: str) -> list[str]:
         return [value for (value,) in connection.execute(query, span).fetchall()]
 
     with connection.cursor() as cursor:
         agents = [(hashlib.sha256(text.encode()).digest(), *client(text)) for text in new(_USER_AGENTS)]
-        cursor.executemany("insert into raw.ref_user_agent values (%s, %s, %s, %s, %s, %s) on conflict do nothing", agents)
+        cursor.executemany("insert into ref_user_agent values (%s, %s, %s, %s, %s, %s) on conflict do nothing", agents)
         countries = [(spelling, *country(spelling)) for spelling in new(_COUNTRIES)]
-        cursor.executemany("insert into raw.ref_country values (%s, %s, %s, %s, %s) on conflict do nothing", countries)
+        cursor.executemany("insert into ref_country values (%s, %s, %s, %s, %s) on conflict do nothing", countries)
         domains = [(host, domain(host)) for host in new(_HOSTS)]
-        cursor.executemany("insert into raw.ref_domain values (%s, %s) on conflict do nothing", domains)
+        cursor.executemany("insert into ref_domain values (%s, %s) on conflict do nothing", domains)
         _fill_holidays(cursor, span)
         cursor.execute(_MOVE, [upto, committed_at])
 
 
-def _fill_holidays(cursor: psycopg.Cursor, span: dict[str, int]) -> None:
+def _fill_holidays(cursor: psycopg.Cursor, span: dict[str, object]) -> None:
     """The holidays of each country met so far, from the first event's year to the end of next year, as marts.dim_calendar."""
     [(first,)] = cursor.execute(_FIRST_YEAR, span).fetchall()
     [(held_from, held_to, held_codes)] = cursor.execute(_HOLIDAYS_HELD).fetchall()
-    codes = {code for (code,) in cursor.execute("select distinct country_code from raw.ref_country where country_code is not null")}
+    codes = {code for (code,) in cursor.execute("select distinct country_code from ref_country where country_code is not null")}
     last = datetime.now(UTC).year + 1
     years = range(min(year for year in (first, held_from, last) if year), last + 1)
     if codes <= set(held_codes or ()) and held_from <= years.start and held_to >= last:
         return
     rows = [(code, day, name) for code in sorted(codes) for day, name in holidays(code, years).items()]
-    cursor.executemany("insert into raw.ref_holiday values (%s, %s, %s) on conflict do nothing", rows)
+    cursor.executemany("insert into ref_holiday values (%s, %s, %s) on conflict do nothing", rows)
 
 
 def client(user_agent: str) -> Client:

@@ -171,7 +171,7 @@ def apply_schema(connection: psycopg.Connection) -> None:
         connection.execute(OPS_TABLES)
         connection.execute(raw_log_events_ddl())
         connection.execute(RAW_TABLES)
-        connection.execute(reference.TABLES)
+        reference.create(connection)
         _require_columns(connection)
         for statement in comments():
             connection.execute(statement)

@@ -11,6 +11,11 @@
     end
 {%- endmacro %}
 
+{# The host in an address, in lower case, without port and `www.`. A unit test holds the pattern against loglake/reference.py. #}
+{% macro host_of(address) -%}
+    lower(substring({{ address }} from '(?i)^[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?(?:www\.)?(\[[^]]{1,250}\]|[^][/?#:]{1,253})(?:[:/?#]|$)'))
+{%- endmacro %}
+
 {# The address of a page without its query and fragment, and without a user's name before the host. #}
 {% macro page_of(url) -%}
     regexp_replace(split_part(split_part({{ url }}, '?', 1), '#', 1), '^([a-zA-Z][a-zA-Z0-9+.-]*://)[^/@]*@', '\1')

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from loglake import events
+from loglake import events, reference
 from loglake.cli.model import dbt_arguments
 from loglake.errors import BadInputError
 from loglake.models import DBT_PROJECT, FULL_TESTS, SNAPSHOT, dbt_environment, read_results
@@ -95,6 +95,10 @@ def test_order_events_and_their_statuses_are_those_of_the_contract() -> None:
 
     assert statuses == re.findall(r"'(\w+)'", ranks) == ["requested", "payment_failed", "completed", "refunded"]
     assert len(statuses) == len(events.STATUS_OF)
+
+
+def test_the_host_in_an_address_is_the_same_for_dbt_and_the_reference_data() -> None:
+    assert f"'{reference.HOST}'" in (DBT_PROJECT / "macros/web.sql").read_text()
 
 
 def test_the_profile_gets_every_variable_it_reads(password: str) -> None:

@@ -19,7 +19,7 @@ renamed as (
         geo_city,
         device_user_agent as user_agent,
         {{ page_of('page_url') }} as page_url,
-        raw.host_of(page_referrer) as referrer_host,
+        {{ host_of('page_referrer') }} as referrer_host,
         status_code,
         latency_ms,
         load_id

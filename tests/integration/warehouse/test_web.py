@@ -162,13 +162,18 @@ def test_holidays_are_of_the_countries_met_over_the_years_of_the_calendar(backwa
     assert [rows(backwards, days % day) for day in ((12, 25), (10, 3), (10, 4))] == [[("DE, US",)], [("DE",)], [(None,)]]
 
 
-def test_values_are_read_once_and_again_when_raw_was_made_anew(postgres: EmbeddedStack) -> None:
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_values_are_read_once_and_again_when_raw_was_made_anew(postgres: EmbeddedStack, monkeypatch: pytest.MonkeyPatch) -> None:
     with empty_warehouse("web_reference") as database, clients.postgres("loader", database) as loader:
         deliver(database, 1, [step(1, "page_view", 0, geo=geo("Chile", None)), step(2, "page_view", 365 * 24 * -60)])
         # when a run is killed before it commits: then nothing of it is there
-        with clients.postgres("loader", database, autocommit=False) as killed:
-            reference._fill(killed)
-            killed.rollback()
+        with monkeypatch.context() as patch:
+            patch.setattr(reference, "_fill_holidays", killed)
+            with pytest.raises(KeyboardInterrupt):
+                reference.fill(database)
         assert rows(database, "select count(*) from raw.ref_country") == [(0,)]
         reference.fill(database)
         held = "select spelling, xmin::text from raw.ref_country order by 1"

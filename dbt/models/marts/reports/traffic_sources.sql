@@ -10,5 +10,5 @@ select
     count(*) filter (where sessions.orders > 0) as sessions_with_order,
     sum(sessions.orders)::bigint as orders
 from {{ ref('fct_session') }} as sessions
-left join {{ ref('stg_domain') }} as domains on raw.host_of(sessions.referrer) = domains.host
+left join {{ ref('stg_domain') }} as domains on {{ host_of('sessions.referrer') }} = domains.host
 group by 1, 2, 3, 4, 5
