@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from loglake.bi.measures import MEASURES
-from loglake.bi.pages import PAGES, Page, Visual
+from loglake.bi.pages import CURRENCY, PAGES, Page, Visual
+from loglake.bi.query import CALENDAR
 from loglake.bi.tmdl import identity
 
 _SCHEMAS = "https://developer.microsoft.com/json-schemas/fabric"
@@ -40,7 +41,7 @@ def report_files() -> dict[str, str]:
     theme = {"name": "CY24SU10", "reportVersionAtImport": _THEME_VERSIONS, "type": "SharedResources"}
     files = {
         "version.json": document("version", version="2.0.0"),
-        "report.json": document("report", themeCollection={"baseTheme": theme}),
+        "report.json": document("report", themeCollection={"baseTheme": theme}, filterConfig={"filters": _offered_filters()}),
         "pages/pages.json": document("pages", pageOrder=[page.name for page in PAGES], activePageName=PAGES[0].name),
     }
     for page in PAGES:
@@ -76,6 +77,12 @@ def positions(page: Page) -> list[dict[str, int]]:
             cell += 1
         found.append(dict(zip(("x", "y", "width", "height"), box, strict=True)) | {"z": order, "tabOrder": order})
     return found
+
+
+def _offered_filters() -> list[dict[str, Any]]:
+    """What the filter pane offers on every page, unset: the days and the currency."""
+    kinds = {f"{CALENDAR}.calendar_date": "Advanced", CURRENCY: "Categorical"}
+    return [{"name": identity("filter", by), "field": _column(by), "type": kind} for by, kind in kinds.items()]
 
 
 def _container(visual: Visual, position: dict[str, int]) -> str:

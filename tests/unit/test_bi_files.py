@@ -14,7 +14,7 @@ from loglake import models
 from loglake.bi import files, pbir, tableau
 from loglake.bi.measures import MEASURES, base_measures
 from loglake.bi.model import SCHEMA, Relationship, Table, read_tables, relationships
-from loglake.bi.pages import PAGES
+from loglake.bi.pages import CURRENCY, PAGES
 from loglake.bi.query import CALENDAR, DAYS, KEYS, columns_of, joins, query
 from loglake.cli import main
 from loglake.errors import LoglakeError, ServiceError
@@ -197,6 +197,13 @@ def test_a_visual_shows_what_it_is_declared_to_show_of_the_model(visual: Any, mo
     assert {f"{table}.{name}" for kind, table, name in found if kind == "column"} == set(visual.by)
     assert document["name"] == visual.name
     assert len(document.get("filterConfig", {}).get("filters", ())) == bool(visual.top)
+
+
+def test_every_page_can_be_filtered_by_day_and_currency(model: dict[str, tmdl.Node], held: dict[str, str]) -> None:
+    offered = {f"{table}.{name}" for _, table, name in fields(json.loads(held[f"{REPORT}/report.json"]), {})}
+
+    assert offered == {f"{CALENDAR}.calendar_date", CURRENCY}
+    assert [name for name in offered if name.partition(".")[2] not in model[name.partition(".")[0]].of_kind("column")] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
