@@ -1,0 +1,44 @@
+"""A small shop whose numbers are known, in a warehouse that tests only read."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from loglake.events import Event, Product
+from tests.sample import event, order
+from tests.stackfixture import EmbeddedStack
+from tests.starloads import at, build, login, order_event, view
+from tests.warehouserows import deliver, empty_warehouse
+
+
+def in_dollars(number: int, hours: float, order_id: str, status: str, **changes: Any) -> Event:
+    paid = msgspec.structs.replace(order(order_id, status, (("p2", 1, "20.00"),)), currency="USD")
+    return order_event(number, hours, order_id, status, order=paid, **changes)
+
+
+#: Two currencies, an order of each status, a product that is looked at although none is left, a user who comes back a week later.
+EVENTS = (
+    login(1, 0, "u1", country="Chile"),
+    view(2, 0.1, "12.50"),
+    event(3, event_ts=at(0.2), event_type="add_to_cart"),
+    order_event(4, 0.3, "o1", "completed"),
+    order_event(5, 24, "o2", "refunded"),
+    order_event(6, 25, "o3", "payment_failed"),
+    in_dollars(7, 24, "o4", "completed", session_id="s2"),
+    in_dollars(8, 25, "o5", "requested", session_id="s2"),
+    event(9, event_ts=at(26), session_id="s3", user=None, product=Product("p7", "Hut 🎩", "Fashion", price=Decimal("9.00"), stock=0)),
+    view(10, 8 * 24, "12.50"),
+)
+
+
+@pytest.fixture(scope="session")
+def sold(postgres: EmbeddedStack) -> Iterator[str]:
+    """The name of the database."""
+    assert postgres.runtime.exists()
+    with empty_warehouse("sold") as database:
+        deliver(database, 1, EVENTS)
+        build(database)
+        yield database
