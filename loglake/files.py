@@ -18,7 +18,7 @@ def replacing(target: Path) -> Iterator[Path]:
         raise BadInputError(f"{target} is a folder: name a file")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
+    except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
         raise BadInputError(f"{target}: {target.parent} is no folder") from error
     # The process's number: two runs at once must not write into one draft.
     draft = target.with_name(f".{target.name}.{os.getpid()}.new")
