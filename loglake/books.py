@@ -149,6 +149,8 @@ def gather() -> Facts:
     # From the end of the data's way to its beginning, so that rows that move meanwhile look like a backlog, never like a loss.
     with clients.postgres("monitor") as connection, connection.transaction():
         connection.execute("set transaction isolation level repeatable read read only")
+        # Before the snapshot is taken: what a rebuild swaps in at this moment is seen whole, or not at all.
+        connection.execute("lock table ops.load_manifest in access share mode")
         loaded = _loaded(connection)
         raw = {name: _rows(connection, "raw", name) or 0 for name in ("log_events", "rejected_events")}
         marts = {name: _rows(connection, "marts", name) for name in MARTS}

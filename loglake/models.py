@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,22 +59,23 @@ def _silent(line: str) -> None:
     """Where dbt's lines go when nobody asked for them; they are in its log file all the same."""
 
 
-def target_dir(database: str | None = None) -> Path:
-    """Where dbt keeps what it compiled and its run_results.json: one folder per database, as its cached parse is of one connection."""
-    return settings().runtime.data_dir / "dbt" / (database or settings().postgres.database)
+def target_dir(database: str | None = None, prefix: str = "") -> Path:
+    """Where dbt keeps what it compiled and its run_results.json: a folder for each place it builds in, as its cached parse is of one."""
+    return settings().runtime.data_dir / "dbt" / (prefix + (database or settings().postgres.database))
 
 
-def dbt_environment(database: str | None = None, password: str | None = None) -> dict[str, str]:
-    """The variables that `dbt/profiles.yml` reads, and where dbt finds and writes its files; also for the DAG's dbt tasks."""
+def dbt_environment(database: str | None = None, password: str | None = None, prefix: str = "") -> dict[str, str]:
+    """The variables that `dbt/` reads, and where dbt finds and writes its files; also for the DAG's dbt tasks."""
     config = settings().postgres
     return {
         "LOGLAKE_DBT_HOST": config.host,
         "LOGLAKE_DBT_PORT": str(config.port),
         "LOGLAKE_DBT_DATABASE": database or config.database,
+        "LOGLAKE_DBT_SCHEMA_PREFIX": prefix,
         "DBT_ENV_SECRET_LOGLAKE_PASSWORD": config.password("dbt") if password is None else password,
         "DBT_PROJECT_DIR": str(DBT_PROJECT),
         "DBT_PROFILES_DIR": str(DBT_PROJECT),
-        "DBT_TARGET_PATH": str(target_dir(database)),
+        "DBT_TARGET_PATH": str(target_dir(database, prefix)),
         "DBT_LOG_PATH": str(settings().runtime.logs_dir),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
@@ -94,17 +95,20 @@ def only_run(database: str | None = None, on_line: OnLine = _silent) -> Iterator
         yield
 
 
-def run_dbt(args: list[str], *, database: str | None = None, on_line: OnLine = _silent) -> ModelRun:
+def run_dbt(args: list[str], *, database: str | None = None, prefix: str = "", on_line: OnLine = _silent) -> ModelRun:
     """Run `dbt ARGS`, alone, and return its results; `on_line` gets each line it prints.
 
+    `prefix`: in the schemas with this prefix, where the caller sees to it that no other run builds.
     Raises ServiceError with the first failing node's message, or with dbt's own when it did not get as far as running nodes.
     """
-    results = target_dir(database) / "run_results.json"
+    results = target_dir(database, prefix) / "run_results.json"
     results.parent.mkdir(parents=True, exist_ok=True)
     lines: list[str] = []
-    with only_run(database, on_line):
+    if prefix:
+        reference.fill(database, prefix)
+    with nullcontext() if prefix else only_run(database, on_line):
         results.unlink(missing_ok=True)
-        code = _stream(args, child_environment(**dbt_environment(database)), lines, on_line)
+        code = _stream(args, child_environment(**dbt_environment(database, prefix=prefix)), lines, on_line)
         run = read_results(json.loads(results.read_text())) if results.exists() else ModelRun((), 0.0)
     failed = [node for node in run.nodes if node.failed]
     if failed:

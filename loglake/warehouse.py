@@ -3,6 +3,8 @@
 `raw` and `stage` belong to the loader, `staging`, `snapshots`, `marts` and `restricted` to dbt, `ops` and `live` to whoever writes them.
 """
 
+from collections.abc import Iterable
+
 import psycopg
 from psycopg import sql
 
@@ -21,6 +23,8 @@ LOAD_LOCK_KEY = 7_265_002
 STREAM_LOCK_KEY = 7_265_001
 #: Advisory lock of a dbt run: two at once would swap the same views under each other.
 MODEL_LOCK_KEY = 7_265_003
+#: Advisory lock of `loglake rebuild`: two at once would fill the same shadow.
+REBUILD_LOCK_KEY = 7_265_004
 #: The lake stream's name in `ops.stream_heartbeat`.
 LAKE_STREAM = "lake"
 
@@ -35,8 +39,8 @@ SCHEMAS = {
     "restricted": "dbt",
 }
 
-OPS_TABLES = """
-create table if not exists ops.load_manifest (
+LOAD_MANIFEST = """
+create table if not exists {ops}.load_manifest (
     load_id bigint primary key,
     snapshot_from bigint,
     snapshot_to bigint not null,
@@ -49,7 +53,10 @@ create table if not exists ops.load_manifest (
     rows_rejected bigint not null,
     constraint books_balance check (rows_read = rows_inserted + rows_duplicate + rows_rejected)
 );
-comment on table ops.load_manifest is 'One row per load, written in the same transaction as its data';
+comment on table {ops}.load_manifest is 'One row per load, written in the same transaction as its data';
+"""
+
+OPS_TABLES = """
 create table if not exists ops.stream_progress (
     query_id text not null,
     batch_id bigint not null,
@@ -77,10 +84,10 @@ comment on table ops.stream_heartbeat is 'When each stream last started, or fini
 """
 
 RAW_TABLES = """
-create table if not exists raw.log_events_default partition of raw.log_events default;
-create index if not exists log_events_load_id on raw.log_events (load_id);
-create index if not exists log_events_order_id on raw.log_events (order_id) where order_id is not null;
-create table if not exists raw.rejected_events (
+create table if not exists {raw}.log_events_default partition of {raw}.log_events default;
+create index if not exists log_events_load_id on {raw}.log_events (load_id);
+create index if not exists log_events_order_id on {raw}.log_events (order_id) where order_id is not null;
+create table if not exists {raw}.rejected_events (
     topic text not null,
     partition integer not null,
     "offset" bigint not null,
@@ -91,7 +98,7 @@ create table if not exists raw.rejected_events (
     load_id bigint not null,
     primary key (topic, partition, "offset")
 );
-create index if not exists rejected_events_load_id on raw.rejected_events (load_id);
+create index if not exists rejected_events_load_id on {raw}.rejected_events (load_id);
 """
 
 #: Iceberg's JDBC catalog, schema version V1 (org.apache.iceberg.jdbc.JdbcUtil): made here so that no two writers race to make it.
@@ -127,18 +134,19 @@ alter default privileges for role dbt in schema marts grant select on tables to 
 """
 
 
-def raw_log_events_ddl() -> str:
+def raw_log_events_ddl(schema: str = "raw") -> str:
     """The DDL of `raw.log_events`: one row per event_id, partitioned by ranges of the UUIDv7, which are ranges of time."""
     lines = [f'"{c.name}" {c.postgres}{" not null" if c.name in NOT_NULL else ""}' for c in RAW_COLUMNS]
     lines += ["load_id bigint not null", "primary key (event_id)"]
     body = ",\n    ".join(lines)
-    return f"create table if not exists raw.log_events (\n    {body}\n) partition by range (event_id)"
+    return f"create table if not exists {schema}.log_events (\n    {body}\n) partition by range (event_id)"
 
 
-def comments() -> list[sql.Composed]:
+def comments(schema: str = "raw") -> list[sql.Composed]:
     """COMMENT ON COLUMN for the contract's columns: the descriptions of `loglake.events`."""
     return [
-        sql.SQL("comment on column raw.log_events.{} is {}").format(sql.Identifier(c.name), sql.Literal(c.description)) for c in RAW_COLUMNS
+        sql.SQL("comment on column {} is {}").format(sql.Identifier(schema, "log_events", c.name), sql.Literal(c.description))
+        for c in RAW_COLUMNS
     ]
 
 
@@ -163,18 +171,10 @@ def create_database(connection: psycopg.Connection, name: str, owner: str) -> No
 def apply_schema(connection: psycopg.Connection) -> None:
     """Create what is missing in the warehouse. `connection` is the superuser's, in the warehouse database; one transaction."""
     with connection.transaction():
-        for schema, owner in SCHEMAS.items():
-            connection.execute(
-                sql.SQL("create schema if not exists {} authorization {}").format(sql.Identifier(schema), sql.Identifier(owner))
-            )
+        create_schemas(connection, SCHEMAS)
         connection.execute("set local role loader")
         connection.execute(OPS_TABLES)
-        connection.execute(raw_log_events_ddl())
-        connection.execute(RAW_TABLES)
-        reference.create(connection)
-        _require_columns(connection)
-        for statement in comments():
-            connection.execute(statement)
+        create_load_tables(connection)
         connection.execute("reset role")
         connection.execute(GRANTS)
         for role in ("loader", "dbt", "monitor", "bi_reader"):
@@ -187,12 +187,31 @@ def apply_schema(connection: psycopg.Connection) -> None:
         privacy.apply(connection, settings().privacy.key.get_secret_value())
 
 
-def _require_columns(connection: psycopg.Connection) -> None:
+def create_schemas(connection: psycopg.Connection, names: Iterable[str], prefix: str = "") -> None:
+    """Create schemas of SCHEMAS that are missing, each its owner's, with `prefix` before their names."""
+    for name in names:
+        parts = sql.Identifier(prefix + name), sql.Identifier(SCHEMAS[name])
+        connection.execute(sql.SQL("create schema if not exists {} authorization {}").format(*parts))
+
+
+def create_load_tables(connection: psycopg.Connection, prefix: str = "") -> None:
+    """Create what a load writes: the tables of the schema raw, and `ops.load_manifest`; as the role `loader`, in a transaction."""
+    schemas = {name: sql.Identifier(prefix + name) for name in ("raw", "ops")}
+    connection.execute(sql.SQL(LOAD_MANIFEST).format(**schemas))
+    connection.execute(raw_log_events_ddl(f"{prefix}raw"))
+    connection.execute(sql.SQL(RAW_TABLES).format(**schemas))
+    reference.create(connection, prefix)
+    _require_columns(connection, f"{prefix}raw")
+    for statement in comments(f"{prefix}raw"):
+        connection.execute(statement)
+
+
+def _require_columns(connection: psycopg.Connection, schema: str) -> None:
     """ServiceError when `raw.log_events` was made for an older contract, with the statement that brings it up to date."""
     known = {
         row[0]
         for row in connection.execute(
-            "select column_name from information_schema.columns where table_schema = 'raw' and table_name = 'log_events'"
+            "select column_name from information_schema.columns where table_schema = %s and table_name = 'log_events'", [schema]
         ).fetchall()
     }
     lacking = [column for column in RAW_COLUMNS if column.name not in known]

@@ -26,6 +26,7 @@ _FIELD_ID = b"PARQUET:field_id"
 class CopyTask:
     """One task: the files it reads, the table it fills, and how it reaches HDFS and Postgres."""
 
+    schema: str
     table: str
     paths: tuple[str, ...]
     field_ids: dict[str, int]
@@ -35,7 +36,7 @@ class CopyTask:
 
 @dataclass
 class Staged:
-    """What a task copied into `stage.<table>`: rows with and without a reject reason, and the first 8 hex digits of their event ids.
+    """What a task copied into its staging table: rows with and without a reject reason, and the first 8 hex digits of their event ids.
 
     Counted on the way, where the columns are in memory anyway, so that the merge does not scan the tables for it.
     """
@@ -68,13 +69,13 @@ def copy_columns() -> pa.Schema:
 
 
 def copy_files(task: CopyTask) -> Staged:
-    """Fill `stage.<table>` in one transaction, replacing what an earlier try of the task left."""
+    """Fill the task's staging table in one transaction, replacing what an earlier try of the task left."""
     schema, staged = copy_columns(), Staged(task.table)
     with adbc.connect(task.postgres_uri) as connection, connection.cursor() as cursor:
-        cursor.execute(f'DROP TABLE IF EXISTS stage."{task.table}"')
-        cursor.execute(f'CREATE UNLOGGED TABLE stage."{task.table}" ({stage_columns()})')
+        cursor.execute(f'DROP TABLE IF EXISTS "{task.schema}"."{task.table}"')
+        cursor.execute(f'CREATE UNLOGGED TABLE "{task.schema}"."{task.table}" ({stage_columns()})')
         reader = pa.RecordBatchReader.from_batches(schema, _batches(task, schema, staged))
-        cursor.adbc_ingest(task.table, reader, mode="append", db_schema_name="stage")
+        cursor.adbc_ingest(task.table, reader, mode="append", db_schema_name=task.schema)
         connection.commit()
     return staged
 

@@ -60,29 +60,34 @@ def run(*, full: bool = False) -> LoadResult:
     The lock comes before Spark: a load that waits for it must not hold the cores that the one before it needs.
     With nothing new Spark is not started at all.
     """
+    with merge.only_loader(settings().load.lock_timeout_seconds) as connection:
+        return load_new(connection, full=full)
+
+
+def load_new(connection: psycopg.Connection, *, full: bool = False, prefix: str = "") -> LoadResult:
+    """One load into the schemas with this prefix; the caller sees to it that no other load writes there."""
     config, began = settings().load, time.monotonic()
-    with merge.only_loader(config.lock_timeout_seconds) as connection:
-        _, position = merge.last_position(connection)
-        bronze = lake.table()
-        snapshot = bronze.current_snapshot() if bronze else None
-        if snapshot is None or (snapshot.snapshot_id == position and not full):
-            return _nothing_new(position, began)
-        spark = session("loglake-load", config.cores, config.driver_memory, config.executor_memory)
-        try:
-            return load(spark, connection, full=full)
-        finally:
-            spark.stop()
+    _, position = merge.last_position(connection, prefix)
+    bronze = lake.table()
+    snapshot = bronze.current_snapshot() if bronze else None
+    if snapshot is None or (snapshot.snapshot_id == position and not full):
+        return _nothing_new(position, began)
+    spark = session("loglake-load", config.cores, config.driver_memory, config.executor_memory)
+    try:
+        return load(spark, connection, full=full, prefix=prefix)
+    finally:
+        spark.stop()
 
 
-def load(spark: SparkSession, connection: psycopg.Connection, *, full: bool = False) -> LoadResult:
+def load(spark: SparkSession, connection: psycopg.Connection, *, full: bool = False, prefix: str = "") -> LoadResult:
     """Load what is new; `connection` holds the loader's lock (`merge.only_loader`)."""
     began, started_at = time.monotonic(), datetime.now(UTC)
-    merge.drop_leftovers(connection)
-    last_id, position = merge.last_position(connection)
+    merge.drop_leftovers(connection, prefix)
+    last_id, position = merge.last_position(connection, prefix)
     planned = lake_range.plan(spark, None if full else position)
     if planned is None:
         return _nothing_new(position, began)
-    staged = _stage(spark, planned, last_id + 1)
+    staged = _stage(spark, planned, last_id + 1, f"{prefix}stage")
     manifest = {
         "load_id": last_id + 1,
         "snapshot_from": planned.start,
@@ -90,7 +95,7 @@ def load(spark: SparkSession, connection: psycopg.Connection, *, full: bool = Fa
         "started_at": started_at,
         "files_read": len(planned.files),
     }
-    counts = merge.merge(connection, staged, manifest)
+    counts = merge.merge(connection, staged, manifest, prefix)
     return LoadResult(last_id + 1, planned.start, planned.end, len(planned.files), **asdict(counts), seconds=time.monotonic() - began)
 
 
@@ -98,11 +103,12 @@ def _nothing_new(position: int | None, began: float) -> LoadResult:
     return LoadResult(None, position, position, 0, 0, 0, 0, 0, time.monotonic() - began)
 
 
-def _stage(spark: SparkSession, planned: lake_range.Range, load_id: int) -> list[Staged]:
+def _stage(spark: SparkSession, planned: lake_range.Range, load_id: int, schema: str) -> list[Staged]:
     """COPY the range's rows into one staging table per task. The token keeps a killed load's tasks apart."""
     config, token = settings(), secrets.token_hex(4)
     tasks = [
         CopyTask(
+            schema=schema,
             table=f"load_{load_id}_{token}_{number}",
             paths=tuple(file.path for file in files),
             field_ids=planned.field_ids,

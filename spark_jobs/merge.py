@@ -19,14 +19,14 @@ FIRST_MONTH = datetime(2000, 1, 1, tzinfo=UTC)
 _SORT_MEMORY = "256MB"
 
 _REJECTED = """
-insert into raw.rejected_events (topic, partition, "offset", kafka_timestamp, ingested_at, reject_reason, payload, load_id)
+insert into {raw}.rejected_events (topic, partition, "offset", kafka_timestamp, ingested_at, reject_reason, payload, load_id)
 select topic, partition, "offset", kafka_timestamp, ingested_at, reject_reason, payload, %(load_id)s
 from ({staged}) as staged
 where reject_reason is not null
 on conflict do nothing
 """
 _MANIFEST = """
-insert into ops.load_manifest (load_id, snapshot_from, snapshot_to, started_at, committed_at, files_read,
+insert into {ops}.load_manifest (load_id, snapshot_from, snapshot_to, started_at, committed_at, files_read,
                                rows_read, rows_inserted, rows_duplicate, rows_rejected)
 values (%(load_id)s, %(snapshot_from)s, %(snapshot_to)s, %(started_at)s, clock_timestamp(), %(files_read)s,
         %(rows_read)s, %(rows_inserted)s, %(rows_duplicate)s, %(rows_rejected)s)
@@ -62,43 +62,49 @@ def _take_lock(connection: psycopg.Connection, timeout_seconds: float) -> None:
     connection.execute("select set_config('lock_timeout', '0', false)")
 
 
-def last_position(connection: psycopg.Connection) -> tuple[int, int | None]:
+def last_position(connection: psycopg.Connection, prefix: str = "") -> tuple[int, int | None]:
     """The last load's id (0: none yet) and the snapshot it ended at."""
-    row = connection.execute("select load_id, snapshot_to from ops.load_manifest order by load_id desc limit 1").fetchone()
+    query = "select load_id, snapshot_to from {ops}.load_manifest order by load_id desc limit 1"
+    row = connection.execute(sql.SQL(query).format(**_schemas(prefix))).fetchone()
     return (row[0], row[1]) if row else (0, None)
 
 
-def drop_leftovers(connection: psycopg.Connection) -> int:
+def drop_leftovers(connection: psycopg.Connection, prefix: str = "") -> int:
     """Drop the staging tables of loads that were killed; the caller holds the lock. The number of tables dropped."""
-    names = [row[0] for row in connection.execute("select tablename from pg_tables where schemaname = 'stage'").fetchall()]
+    schema = f"{prefix}stage"
+    names = [row[0] for row in connection.execute("select tablename from pg_tables where schemaname = %s", [schema]).fetchall()]
     for name in names:
-        connection.execute(sql.SQL("drop table if exists {}").format(sql.Identifier("stage", name)))
+        connection.execute(sql.SQL("drop table if exists {}").format(sql.Identifier(schema, name)))
     return len(names)
 
 
-def merge(connection: psycopg.Connection, staged: Sequence[Staged], manifest: Mapping[str, object]) -> Counts:
+def _schemas(prefix: str) -> dict[str, sql.Identifier]:
+    return {name: sql.Identifier(prefix + name) for name in ("raw", "ops")}
+
+
+def merge(connection: psycopg.Connection, staged: Sequence[Staged], manifest: Mapping[str, object], prefix: str = "") -> Counts:
     """Merge the staging tables and write the manifest row in one transaction; the staging tables go with it.
 
     `manifest` gives load_id, snapshot_from, snapshot_to, started_at and files_read. Event ids that are there already, or
     twice in the load, are counted as duplicates; so are rejected records that an earlier load brought (their position is known).
     """
     good, bad = sum(part.good for part in staged), sum(part.rejected for part in staged)
-    tables = [sql.Identifier("stage", part.table) for part in staged]
+    tables, schemas = [sql.Identifier(f"{prefix}stage", part.table) for part in staged], _schemas(prefix)
     rows = sql.SQL(" union all ").join(sql.SQL("select * from {}").format(table) for table in tables)
     with connection.transaction():
         connection.execute(sql.SQL("set local work_mem = {}").format(sql.Literal(_SORT_MEMORY)))
         for month in months(set().union(*(part.id_prefixes for part in staged)), datetime.now(UTC)):
-            _ensure_partition(connection, month)
-        inserted = connection.execute(_insert(rows), manifest).rowcount
-        rejected = connection.execute(sql.SQL(_REJECTED).format(staged=rows), manifest).rowcount if bad else 0
+            _ensure_partition(connection, month, f"{prefix}raw")
+        inserted = connection.execute(_insert(rows, schemas), manifest).rowcount
+        rejected = connection.execute(sql.SQL(_REJECTED).format(staged=rows, **schemas), manifest).rowcount if bad else 0
         counts = Counts(good + bad, inserted, good - inserted + bad - rejected, rejected)
-        connection.execute(_MANIFEST, {**manifest, **vars(counts)})
+        connection.execute(sql.SQL(_MANIFEST).format(**schemas), {**manifest, **vars(counts)})
         for table in tables:
             connection.execute(sql.SQL("drop table {}").format(table))
     return counts
 
 
-def _insert(staged: sql.Composed) -> sql.Composed:
+def _insert(staged: sql.Composed, schemas: Mapping[str, sql.Identifier]) -> sql.Composed:
     targets = sql.SQL(", ").join(sql.Identifier(column.name) for column in RAW_COLUMNS)
     values = sql.SQL(", ").join(
         sql.SQL("{}::{}").format(sql.Identifier(column.name), sql.SQL(column.postgres))
@@ -110,14 +116,14 @@ def _insert(staged: sql.Composed) -> sql.Composed:
     # ON CONFLICT would do, but its speculative insertion costs a quarter of the statement, and the lock keeps other loaders out.
     # What is known is asked for in a scalar subquery: always a look into the index, where NOT EXISTS may become a scan of all history.
     statement = """
-        insert into raw.log_events ({targets}, load_id)
+        insert into {raw}.log_events ({targets}, load_id)
         select distinct on (event_id) {values}, %(load_id)s
         from ({staged}) as staged
         where reject_reason is null
-            and (select true from raw.log_events as known where known.event_id = staged.event_id::uuid) is null
+            and (select true from {raw}.log_events as known where known.event_id = staged.event_id::uuid) is null
         order by event_id, kafka_timestamp, "offset"
     """
-    return sql.SQL(statement).format(targets=targets, values=values, staged=staged)
+    return sql.SQL(statement).format(targets=targets, values=values, staged=staged, **schemas)
 
 
 def months(id_prefixes: Iterable[str], now: datetime) -> list[datetime]:
@@ -142,18 +148,18 @@ def month_bounds(month: datetime) -> tuple[str, str]:
     return f"{low[:8]}-{low[8:]}-0000-0000-000000000000", f"{high[:8]}-{high[8:]}-0000-0000-000000000000"
 
 
-def _ensure_partition(connection: psycopg.Connection, month: datetime) -> None:
+def _ensure_partition(connection: psycopg.Connection, month: datetime, schema: str) -> None:
     """Attach the month's partition when it is not there, with the rows of that month that the default partition holds."""
     name = partition_name(month)
-    if connection.execute("select to_regclass(%s)", [f"raw.{name}"]).fetchone() != (None,):
+    if connection.execute("select to_regclass(%s)", [f"{schema}.{name}"]).fetchone() != (None,):
         return
     low, high = month_bounds(month)
-    parts = {"name": sql.Identifier("raw", name), "low": sql.Literal(low), "high": sql.Literal(high)}
-    connection.execute(sql.SQL("create table {name} (like raw.log_events including all)").format(**parts))
+    parts = {"raw": sql.Identifier(schema), "name": sql.Identifier(schema, name), "low": sql.Literal(low), "high": sql.Literal(high)}
+    connection.execute(sql.SQL("create table {name} (like {raw}.log_events including all)").format(**parts))
     connection.execute(
         sql.SQL(
-            "with moved as (delete from raw.log_events_default where event_id >= {low} and event_id < {high} returning *) "
+            "with moved as (delete from {raw}.log_events_default where event_id >= {low} and event_id < {high} returning *) "
             "insert into {name} select * from moved"
         ).format(**parts)
     )
-    connection.execute(sql.SQL("alter table raw.log_events attach partition {name} for values from ({low}) to ({high})").format(**parts))
+    connection.execute(sql.SQL("alter table {raw}.log_events attach partition {name} for values from ({low}) to ({high})").format(**parts))

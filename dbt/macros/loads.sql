@@ -15,39 +15,41 @@
 {# SQL of on-run-start: pin the horizon of this run; what is made anew counts as untested. #}
 {% macro begin_run() %}
     {% if execute and flags.WHICH in ('run', 'build', 'snapshot', 'test') %}
-        create table if not exists staging.load_horizon (
+        create table if not exists {{ schema_named('staging') }}.load_horizon (
             invocation_id text primary key,
             load_id bigint not null,
             started_at timestamptz not null
         );
-        create table if not exists staging.load_position (
+        create table if not exists {{ schema_named('staging') }}.load_position (
             node text primary key,
             load_id bigint not null,
             updated_at timestamptz not null
         );
-        delete from staging.load_horizon where started_at < now() - interval '7 days';
-        insert into staging.load_horizon
+        delete from {{ schema_named('staging') }}.load_horizon where started_at < now() - interval '7 days';
+        insert into {{ schema_named('staging') }}.load_horizon
         select '{{ invocation_id }}', coalesce(max(load_id), -1), now() from {{ source('ops', 'load_manifest') }}
         where load_id <= (select held.load_id from {{ source('raw', 'ref_position') }} as held);
         {% if flags.FULL_REFRESH %}
-            delete from staging.load_position where node = 'tests';
+            delete from {{ schema_named('staging') }}.load_position where node = 'tests';
         {% endif %}
     {% endif %}
 {% endmacro %}
 
 {# The last load this run may read. #}
 {% macro horizon() %}
-    {% do return(load_number("select load_id from staging.load_horizon where invocation_id = '" ~ invocation_id ~ "'")) %}
+    {% set table = schema_named('staging') ~ '.load_horizon' %}
+    {% do return(load_number("select load_id from " ~ table ~ " where invocation_id = '" ~ invocation_id ~ "'")) %}
 {% endmacro %}
 
 {# The last load that `node` holds; -1 before its first run. #}
 {% macro position(node, lock='') %}
-    {% do return(load_number("select load_id from staging.load_position where node = '" ~ node ~ "' " ~ lock)) %}
+    {% set table = schema_named('staging') ~ '.load_position' %}
+    {% do return(load_number("select load_id from " ~ table ~ " where node = '" ~ node ~ "' " ~ lock)) %}
 {% endmacro %}
 
 {# A query's one number: a literal in the models' SQL, so that the planner can weigh it. -1 for no row, or before the first run. #}
 {% macro load_number(query) %}
-    {% if not execute or run_query("select to_regclass('staging.load_position') is null").rows[0][0] %}
+    {% if not execute or run_query("select to_regclass('" ~ schema_named('staging') ~ ".load_position') is null").rows[0][0] %}
         {% do return(-1) %}
     {% endif %}
     {% set rows = run_query(query).rows %}
@@ -59,7 +61,7 @@
     {%- set table = table or this -%}
     {%- set held, upto = position(table.identifier, lock='for update'), horizon() -%}
     {%- set after = held if is_kept(table) else -1 -%}
-    {%- if after > upto and after > load_number("select coalesce(max(load_id), -1) from ops.load_manifest") -%}
+    {%- if after > upto and after > load_number("select coalesce(max(load_id), -1) from " ~ source('ops', 'load_manifest')) -%}
         {{ exceptions.raise_compiler_error(
             table.identifier ~ " holds load " ~ after ~ ", the books end at " ~ upto ~ ": raw was made anew; run `loglake model --full-refresh`"
         ) }}
@@ -69,7 +71,7 @@
 
 {# SQL of a pre-hook for a node whose query is compiled apart, in another transaction: the same lock as is_new() takes. #}
 {% macro lock_position() %}
-    select load_id from staging.load_position
+    select load_id from {{ schema_named('staging') }}.load_position
     where node = '{{ this.identifier }}'
     for update
 {% endmacro %}
@@ -82,7 +84,7 @@
 {# SQL of each model's post-hook, in the model's transaction: it now holds everything up to the horizon. #}
 {% macro record_position() %}
     {% set reached = 'excluded.load_id' if flags.FULL_REFRESH else 'greatest(excluded.load_id, held.load_id)' %}
-    insert into staging.load_position as held values ('{{ this.identifier }}', {{ horizon() }}, now())
+    insert into {{ schema_named('staging') }}.load_position as held values ('{{ this.identifier }}', {{ horizon() }}, now())
     on conflict (node) do update set load_id = {{ reached }}, updated_at = excluded.updated_at
     where held.load_id is distinct from {{ reached }}
 {% endmacro %}
@@ -110,8 +112,9 @@
     {% for node in (model.depends_on.nodes if execute else []) %}
         {% do names.append(node.split('.')[-1]) %}
     {% endfor %}
+    {% set table = schema_named('staging') ~ '.load_position' %}
     {% do return(load_number(
-        "select least(" ~ horizon() ~ ", min(load_id)) from staging.load_position where node in ('" ~ names | join("', '") ~ "')"
+        "select least(" ~ horizon() ~ ", min(load_id)) from " ~ table ~ " where node in ('" ~ names | join("', '") ~ "')"
     )) %}
 {% endmacro %}
 
@@ -125,8 +128,8 @@
             {% do missing.append(test.name) %}
         {% endfor %}
         {% if not missing %}
-            insert into staging.load_position as held
-            select 'tests', least({{ horizon() }}, min(load_id)), now() from staging.load_position
+            insert into {{ schema_named('staging') }}.load_position as held
+            select 'tests', least({{ horizon() }}, min(load_id)), now() from {{ schema_named('staging') }}.load_position
             where node in ('{{ loaded | map(attribute='name') | join("', '") }}')
             on conflict (node) do update
             set load_id = greatest(excluded.load_id, held.load_id), updated_at = excluded.updated_at;

@@ -24,7 +24,7 @@ there as (
 
 positions as (
 
-    select count(distinct load_id) as different from staging.load_position
+    select count(distinct load_id) as different from {{ schema_named('staging') }}.load_position
     where node in ('fct_session', 'fct_user_day', 'fact_event')
 
 )

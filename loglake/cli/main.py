@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from loglake.cli import batch, bench, bi, contract, demo, export, generate, model, replay, report, stack
+from loglake.cli import batch, bench, bi, contract, demo, export, generate, model, rebuild, replay, report, stack
 from loglake.cli.console import fail
 from loglake.cli.outage import explain
 from loglake.errors import LoglakeError
@@ -31,6 +31,7 @@ app.add_typer(model.app)
 app.add_typer(report.app)
 app.add_typer(export.app)
 app.add_typer(bi.app)
+app.add_typer(rebuild.app)
 
 
 def run() -> None:

@@ -116,7 +116,7 @@ def merging() -> int:
     return int(
         pipeline.query(
             "select count(*) from pg_stat_activity where usename = 'loader' and state = 'active' and query ilike %s",
-            "%insert into raw.log_events%",
+            '%insert into "raw".log_events%',
             role="postgres",
         )[0][0]
     )

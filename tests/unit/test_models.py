@@ -13,6 +13,7 @@ from loglake.cli.model import dbt_arguments
 from loglake.errors import BadInputError
 from loglake.models import DBT_PROJECT, FULL_TESTS, SNAPSHOT, dbt_environment, read_results
 from loglake.settings import settings
+from loglake.shadow import SNAPSHOT as SHADOW_SNAPSHOT
 
 pytestmark = pytest.mark.unit
 
@@ -171,3 +172,16 @@ def test_options_that_contradict_each_other_are_refused(clash: dict[str, Any]) -
 
     with pytest.raises(BadInputError, match="--"):
         dbt_arguments(**options)
+
+
+def test_no_query_names_a_schema_itself() -> None:
+    """`loglake rebuild` builds in schemas of other names: all names come from ref, source and schema_named."""
+    named = re.compile(r"\b(raw|ops|staging|snapshots|marts|restricted)\.\w+")
+    for path in DBT_PROJECT.rglob("*.sql"):
+        text = re.sub(r"\{#.*?#\}|--[^\n]*", "", path.read_text(), flags=re.DOTALL)
+        assert named.search(text) is None, f"{path.name}: {named.search(text)}"
+
+
+def test_a_rebuild_takes_every_snapshot_along() -> None:
+    documents = [yaml.safe_load(path.read_text()) for path in (DBT_PROJECT / "snapshots").glob("*.yml")]
+    assert [snapshot["name"] for document in documents for snapshot in document["snapshots"]] == [SHADOW_SNAPSHOT]

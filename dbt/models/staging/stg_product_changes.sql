@@ -3,7 +3,7 @@
 -- left out, so history never goes backwards and intervals never overlap.
 -- Ephemeral: it is a part of the snapshot, so "new" means new to the snapshot, and `held` is no ref, which would be a circle.
 {{ config(materialized='ephemeral') }}
-{% set snapshot = this.incorporate(path={'schema': 'snapshots', 'identifier': 'cdc_product'}) %}
+{% set snapshot = this.incorporate(path={'schema': schema_named('snapshots'), 'identifier': 'cdc_product'}) %}
 
 with latest as (
 
