@@ -96,7 +96,7 @@ def reader() -> Iterator[Reader]:
 
 
 def until(what: str, process: "subprocess.Popen[str]", condition: Any) -> None:
-    wait_for(what, lambda: process.poll() is not None or condition())
+    wait_for(what, lambda: process.poll() is not None or condition(), seconds=600)
     assert process.poll() is None, process.communicate()[0]
 
 
@@ -130,7 +130,7 @@ def test_a_rebuild_gives_the_same_rows_while_readers_read_and_events_come(loaded
         # then it still finds every row, and a session that looks at this moment too
         assert early.execute("select count(*) from marts.fact_event").fetchall() == [(events,)]
         assert contents() == before
-    output = rebuild.communicate(timeout=300)[0]
+    output = rebuild.communicate(timeout=600)[0]
     assert rebuild.returncode == 0, output
     # and the result is the same, to the row and the index, and the readers never saw less
     assert contents() == before
@@ -161,7 +161,7 @@ def test_a_killed_rebuild_changes_nothing_and_the_next_one_clears_up(loaded: Emb
     # what comes to the lake while a rebuild runs, is loaded by it or by the next load
     rebuild = pipeline.popen(loaded, "rebuild")
     pipeline.generate(loaded, tmp_path / "meanwhile", "--count", "500", "--seed", "35")
-    output = rebuild.communicate(timeout=300)[0]
+    output = rebuild.communicate(timeout=600)[0]
     assert rebuild.returncode == 0, output
     assert leftovers() == []
     pipeline.wait_in_lake(loaded)
