@@ -19,7 +19,7 @@ from tests.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 FLAWS = ("--late", "0.05", "--resent", "0.05", "--malformed", "0.01")
-#: Every relation of the schemas that a rebuild makes anew; notes on what was read up to when aside, and partitions, which are in their table.
+#: Every relation of the schemas that a rebuild makes anew; but notes on what was read when, and partitions, which are in their table.
 _RELATIONS = """
 select relnamespace::regnamespace::text, relname::text from pg_class
 where relnamespace::regnamespace::text = any(%s) and relkind in ('r', 'p', 'v') and not relispartition and relname not like 'load\\_%%'
