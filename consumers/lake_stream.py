@@ -139,9 +139,10 @@ def _starting_position(spark: SparkSession) -> str:
 
 
 def lake_next(spark: SparkSession, topic: str) -> dict[int, int]:
-    """max(offset) + 1 of each partition of the topic that the lake holds."""
+    """The offset after the last of each partition of the topic that the lake has held."""
     rows = spark.table(tables.FULL_NAME).where(F.col("topic") == topic).groupBy("partition").agg(F.max("offset").alias("last")).collect()
-    return {row["partition"]: row["last"] + 1 for row in rows}
+    reached = tables.reached(iceberg_table(spark).properties().get(tables.reached_property(topic)))
+    return position.next_offsets({row["partition"]: row["last"] for row in rows}, reached)
 
 
 def _marker(spark: SparkSession) -> position.Marker | None:

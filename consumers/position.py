@@ -41,6 +41,14 @@ def is_continued_by(checkpoint: Checkpoint | None, marker: Marker | None) -> boo
     return marker.epoch == in_flight == checkpoint.planned
 
 
+def next_offsets(lake_last: dict[int, int], reached: dict[int, int]) -> dict[int, int]:
+    """The offset after the last that the lake has held of each partition: that of its rows, or of records since erased (`reached`).
+
+    Without the latter, erased records at the end of a partition would be read again.
+    """
+    return {number: max(lake_last.get(number, -1), reached.get(number, -1)) + 1 for number in sorted(lake_last.keys() | reached.keys())}
+
+
 def starting_offsets(lake_next: dict[int, int], topic_bounds: dict[int, Bounds], topic: str) -> dict[str, int]:
     """The first offset to read of each partition of the topic, keyed as Spark's `startingOffsets` wants it.
 

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from pyiceberg.table import StaticTable
 
-from loglake import clients, lake, topic
+from loglake import clients, erasure, lake, topic
 from loglake.lake import LakeCount, PartitionCount
 from loglake.settings import settings
 from loglake.topic import Bounds
@@ -57,6 +57,7 @@ class Facts:
     marts: dict[str, int | None]
     dbt_load_id: int | None
     last_load_id: int | None
+    open_erasures: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ def _check_lake(facts: Facts) -> tuple[list[str], list[str]]:
     for name, partitions in facts.lake.topics.items():
         for partition, held in partitions.items():
             findings += _check_partition(f"partition {partition} of {name}", held)
+            if held.unerased and not facts.open_erasures:
+                findings.append(f"lake: {held.unerased:,} records of partition {partition} of {name} are booked as erased, but there")
     held_of_topic = facts.lake.topics.get(facts.topic, {})
     for partition, bounds in sorted(facts.kafka.items()):
         reached = held_of_topic.get(partition)
@@ -97,6 +100,8 @@ def _check_lake(facts: Facts) -> tuple[list[str], list[str]]:
             )
     waiting = not_in_lake(facts.kafka, held_of_topic)
     notes = [f"{waiting:,} records in Kafka are not in the lake yet: the stream will bring them"] if waiting else []
+    if facts.open_erasures:
+        notes.append(f"{facts.open_erasures} erasures are not finished: where no `loglake forget` is running, run it again")
     return findings, notes
 
 
@@ -156,6 +161,7 @@ def gather() -> Facts:
         marts = {name: _rows(connection, "marts", name) for name in MARTS}
         dbt_load_id = _last_load_id(connection, "marts", "fact_event") if marts["fact_event"] is not None else None
         last_load_id = _last_load_id(connection, "ops", "load_manifest")
+        open_erasures = len(erasure.unfinished(connection).ids)
     bronze = lake.table()
     counted = lake.count(bronze) if bronze else LakeCount({}, 0, 0)
     return Facts(
@@ -169,6 +175,7 @@ def gather() -> Facts:
         marts=marts,
         dbt_load_id=dbt_load_id,
         last_load_id=last_load_id,
+        open_erasures=open_erasures,
     )
 
 

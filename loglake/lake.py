@@ -12,7 +12,7 @@ from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import StaticTable
 
-from loglake import clients, tables
+from loglake import clients, erasure, tables
 from loglake.settings import settings
 from loglake.tables import path_of
 
@@ -80,17 +80,23 @@ def total_records(lake: StaticTable, snapshot_id: int | None = None) -> int:
 
 @dataclass(frozen=True)
 class PartitionCount:
-    """What the lake holds of one Kafka partition; `repeated` counts rows whose offset is there already."""
+    """What the lake holds of one Kafka partition; `repeated` counts rows whose offset is there already.
+
+    `erased` of its records are booked as erased (loglake/erasure.py), and `unerased` of these are still there. First and last
+    are those of all that the lake has held.
+    """
 
     rows: int
     first: int
     last: int
     repeated: int
+    erased: int = 0
+    unerased: int = 0
 
     @property
     def missing(self) -> int:
-        """Offsets between the first and the last that no row has."""
-        return self.last - self.first + 1 - (self.rows - self.repeated)
+        """Offsets between the first and the last that no row has and no erasure accounts for."""
+        return self.last - self.first + 1 - (self.rows - self.repeated + self.erased - self.unerased)
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,10 @@ class LakeCount:
 
 
 def count(lake: StaticTable) -> LakeCount:
-    """Read the position of every row of the current snapshot and count."""
+    """Read the position of every row of the current snapshot and count, and what the books say was erased."""
+    # Asked after the snapshot was fixed: what is erased from it was booked before.
+    with clients.postgres("monitor") as connection:
+        erased = erasure.offsets(connection)
     offsets: dict[tuple[str, int], list[np.ndarray]] = {}
     rejected = rows = 0
     for file in data_files(lake):
@@ -114,13 +123,18 @@ def count(lake: StaticTable) -> LakeCount:
             for topic, partition, values in zip(source["topic"], source["partition"], source["offset_list"], strict=True):
                 offsets.setdefault((topic.as_py(), partition.as_py()), []).append(values.values.to_numpy())
     topics: dict[str, dict[int, PartitionCount]] = {}
-    for (topic, partition), parts in sorted(offsets.items()):
-        topics.setdefault(topic, {})[partition] = _count(np.concatenate(parts))
+    none = np.array([], dtype=np.int64)
+    for topic, partition in sorted(offsets.keys() | erased.keys()):
+        held = np.concatenate([none, *offsets.get((topic, partition), [])])
+        topics.setdefault(topic, {})[partition] = count_partition(held, erased.get((topic, partition), none))
     return LakeCount(topics, rows - rejected, rejected)
 
 
-def _count(offsets: np.ndarray) -> PartitionCount:
-    return PartitionCount(len(offsets), int(offsets.min()), int(offsets.max()), len(offsets) - len(np.unique(offsets)))
+def count_partition(held: np.ndarray, erased: np.ndarray) -> PartitionCount:
+    """Count the offsets that the lake holds of a partition, and those that were erased; at least one of the two has some."""
+    known, there = np.concatenate([held, erased]), np.unique(held)
+    bounds = int(known.min()), int(known.max())
+    return PartitionCount(len(held), *bounds, len(held) - len(there), len(erased), len(np.intersect1d(there, erased)))
 
 
 def data_files(lake: StaticTable) -> list[DataFile]:

@@ -1,5 +1,7 @@
 """The Iceberg table of the lake: its name, DDL and properties, derived from `loglake.columns`."""
 
+import json
+
 import pyarrow as pa
 
 from loglake.columns import LAKE_COLUMNS
@@ -26,6 +28,16 @@ def spark_type(arrow: pa.DataType) -> str:
 def topic_id_property(topic: str) -> str:
     """The table property that remembers which incarnation of a topic the table was filled from."""
     return f"loglake.topic-id.{topic}"
+
+
+def reached_property(topic: str) -> str:
+    """The table property that remembers how far the lake had come when records were erased from it: JSON, partition → last offset."""
+    return f"loglake.reached.{topic}"
+
+
+def reached(value: str | None) -> dict[int, int]:
+    """What that property says; empty when it is not set."""
+    return {int(partition): last for partition, last in json.loads(value or "{}").items()}
 
 
 def path_of(location: str) -> str:
@@ -57,6 +69,8 @@ def table_properties(config: LakeSettings) -> dict[str, str]:
     exact = ("partition", "offset", "kafka_timestamp", "event_ts", "reject_reason")
     return {
         "format-version": "2",
+        # An append is no conflict for a delete, which goes by the records' positions: `loglake forget` while the stream runs.
+        "write.delete.isolation-level": "snapshot",
         "write.parquet.compression-codec": config.compression,
         "write.target-file-size-bytes": str(config.target_file_mib * 1024 * 1024),
         "write.distribution-mode": "none",

@@ -4,8 +4,10 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
 from loglake import clients
@@ -61,3 +63,15 @@ def topic_id(topic: str) -> uuid.UUID:
     with clients.kafka_admin() as admin:
         found: uuid.UUID = admin.describe_topics([topic])[0]["topic_id"]
     return found
+
+
+def kept_until(topic: str, moment: datetime) -> datetime | None:
+    """When Kafka has certainly deleted a record that it received at `moment`; None when it keeps records for ever.
+
+    It deletes whole segments, when their newest record is older than retention.ms; a segment spans segment.ms at most.
+    """
+    with clients.kafka_admin() as admin:
+        found = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all")
+    values = found["topic"][topic]
+    retention, segment = (int(values[name]["value"]) for name in ("retention.ms", "segment.ms"))
+    return None if retention < 0 else moment + timedelta(milliseconds=retention + segment)

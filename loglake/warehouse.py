@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import psycopg
 from psycopg import sql
 
-from loglake import privacy, reference
+from loglake import erasure, privacy, reference
 from loglake.columns import COLUMNS, INGESTED_AT, POSITION
 from loglake.errors import ServiceError
 from loglake.settings import PostgresSettings, settings
@@ -174,6 +174,7 @@ def apply_schema(connection: psycopg.Connection) -> None:
         create_schemas(connection, SCHEMAS)
         connection.execute("set local role loader")
         connection.execute(OPS_TABLES)
+        connection.execute(erasure.DDL)
         create_load_tables(connection)
         connection.execute("reset role")
         connection.execute(GRANTS)

@@ -59,8 +59,14 @@ class Rebuilt:
 
 def run(on_step: OnStep) -> Rebuilt:
     """Rebuild raw and all that dbt makes of it; `on_step` is told what begins."""
+    with clients.postgres("postgres") as admin, only_rebuild(admin):
+        return rebuild(admin, on_step)
+
+
+def rebuild(admin: psycopg.Connection, on_step: OnStep) -> Rebuilt:
+    """The same over the superuser's connection `admin`, which holds the rebuild's lock (`only_rebuild`)."""
     began = time.monotonic()
-    with clients.postgres("postgres") as admin, _only_rebuild(admin), clients.postgres("loader") as loader:
+    with clients.postgres("loader") as loader:
         prefix = shadow.create(admin)
         _remove_targets()
         on_step("loading the lake into a shadow of raw")
@@ -86,7 +92,7 @@ def run(on_step: OnStep) -> Rebuilt:
 
 
 @contextmanager
-def _only_rebuild(connection: psycopg.Connection) -> Iterator[None]:
+def only_rebuild(connection: psycopg.Connection) -> Iterator[None]:
     """Hold the rebuild's lock for as long as the connection lives; LoadInProgressError when another one does."""
     if connection.execute("select pg_try_advisory_lock(%s)", [REBUILD_LOCK_KEY]).fetchone() != (True,):
         raise LoadInProgressError("another rebuild is running: wait for it to end")

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from loglake.cli import batch, bench, bi, contract, demo, export, generate, model, rebuild, replay, report, stack
+from loglake.cli import batch, bench, bi, contract, demo, export, forget, generate, model, rebuild, replay, report, stack
 from loglake.cli.console import fail
 from loglake.cli.outage import explain
 from loglake.errors import LoglakeError
@@ -32,6 +32,7 @@ app.add_typer(report.app)
 app.add_typer(export.app)
 app.add_typer(bi.app)
 app.add_typer(rebuild.app)
+app.add_typer(forget.app)
 
 
 def run() -> None:

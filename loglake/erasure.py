@@ -1,0 +1,100 @@
+"""The books of erasures: which records of the lake were erased on a person's request. Where they lay, and nothing of what they said.
+
+An erasure is booked before anything is erased, so that a killed one can be finished, and a record that is missing without
+a booking still unbalances the books.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import numpy as np
+import psycopg
+
+DDL = """
+create table if not exists ops.erasure (
+    erasure_id bigint generated always as identity primary key,
+    subject text not null,
+    newest_record timestamptz not null,
+    started_at timestamptz not null,
+    finished_at timestamptz
+);
+comment on table ops.erasure is 'One row per `loglake forget` that found something; finished_at is null until nothing is left';
+comment on column ops.erasure.subject is 'vault.pseudonym of the user id';
+create table if not exists ops.erased_record (
+    topic text not null,
+    partition integer not null,
+    "offset" bigint not null,
+    erasure_id bigint not null references ops.erasure,
+    primary key (topic, partition, "offset")
+);
+comment on table ops.erased_record is 'One row per record that was erased from the lake: its position in Kafka';
+"""
+
+_OPEN = "select coalesce(array_agg(erasure_id order by erasure_id), '{}'), max(newest_record) from ops.erasure where finished_at is null"
+_BOOK = """
+insert into ops.erasure (subject, newest_record, started_at) values (vault.pseudonym(%s), %s, now()) returning erasure_id
+"""
+_POSITIONS = """
+select topic, partition, "offset" from ops.erased_record join ops.erasure using (erasure_id)
+where finished_at is null order by 1, 2, 3
+"""
+_ERASED = 'select topic, partition, array_agg("offset") from ops.erased_record group by topic, partition'
+_IN_RAW = """
+select (select count(*) from raw.log_events join ops.erased_record using (topic, partition, "offset") where erasure_id = any(%(open)s)),
+       (select count(*) from raw.rejected_events join ops.erased_record using (topic, partition, "offset") where erasure_id = any(%(open)s))
+"""
+#: The offsets of each topic's partitions.
+Offsets = dict[tuple[str, int], np.ndarray]
+
+
+class Position(NamedTuple):
+    """Where a record lies in Kafka."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Open(NamedTuple):
+    """Erasures that are not finished, and when the broker received the newest of their records; None without any."""
+
+    ids: list[int]
+    newest: datetime | None
+
+
+def book(connection: psycopg.Connection, user_id: str, positions: Iterable[Position], newest: datetime) -> None:
+    """Note what is about to be erased; `connection` is the superuser's, as nobody else may ask for any pseudonym."""
+    with connection.transaction(), connection.cursor() as cursor:
+        (erasure_id,) = cursor.execute(_BOOK, [user_id, newest]).fetchall()[0]
+        cursor.execute("create temporary table found (like ops.erased_record) on commit drop")
+        with cursor.copy("copy found from stdin") as rows:
+            for position in positions:
+                rows.write_row((*position, erasure_id))
+        # What a killed run has booked is booked.
+        cursor.execute("insert into ops.erased_record select * from found on conflict do nothing")
+
+
+def unfinished(connection: psycopg.Connection) -> Open:
+    """The erasures that wait to be finished."""
+    return Open(*connection.execute(_OPEN).fetchall()[0])
+
+
+def positions(connection: psycopg.Connection) -> list[Position]:
+    """The records of the unfinished erasures."""
+    return [Position(*row) for row in connection.execute(_POSITIONS).fetchall()]
+
+
+def in_raw(connection: psycopg.Connection, open_ids: list[int]) -> tuple[int, int]:
+    """How many events and rejects of these erasures raw still holds."""
+    return connection.execute(_IN_RAW, {"open": open_ids}).fetchall()[0]
+
+
+def finish(connection: psycopg.Connection, open_ids: list[int]) -> None:
+    """Note that nothing of these erasures is left."""
+    connection.execute("update ops.erasure set finished_at = %s where erasure_id = any(%s)", [datetime.now(UTC), open_ids])
+
+
+def offsets(connection: psycopg.Connection) -> Offsets:
+    """The offsets of all erased records."""
+    return {(topic, partition): np.array(found) for topic, partition, found in connection.execute(_ERASED).fetchall()}

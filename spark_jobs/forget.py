@@ -1,0 +1,189 @@
+"""Erase a person: from the lake (delete, rewrite, expire), and from the warehouse, which is rebuilt from what is left.
+
+First it is booked which records go (`loglake.erasure`), then they go. Killed at any point it can be run again: it goes on with
+what is booked. The stream and the load may run on meanwhile; what they bring after the person's records were looked up, stays.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from loglake import clients, erasure, tables, topic
+from loglake.erasure import Position
+from loglake.errors import ServiceError
+from loglake.settings import settings
+from loglake.spark import iceberg_table, java_iterator, session
+from spark_jobs import rebuild
+from spark_jobs.rebuild import OnStep, Rebuilt
+
+_DELETE = f"""
+DELETE FROM {tables.FULL_NAME} AS held WHERE EXISTS (
+    SELECT 1 FROM erased WHERE erased.topic = held.topic AND erased.partition = held.partition AND erased.offset = held.offset
+)
+"""  # noqa: S608 - the name is a constant
+#: What Spark's expire_snapshots says it deleted, and the report's name for it.
+_EXPIRED_FILES = ("deleted_data_files_count", "deleted_manifest_files_count", "deleted_manifest_lists_count")
+
+
+#: A file that no snapshot knows was left by a killed writer, or is being written; a stream's batch takes minutes at most.
+_ORPHAN_AGE = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What was erased where; counts of the lake are of this run, a killed one may have done its part before."""
+
+    events: int
+    session_events: int
+    rejected: int
+    files_rewritten: int
+    raw_events: int
+    raw_rejected: int
+    snapshots_expired: int
+    files_removed: int
+    in_kafka_until: datetime | None
+    rebuilt: Rebuilt
+
+    def as_json(self) -> str:
+        """One line, times in ISO 8601."""
+        return json.dumps(asdict(self), default=str)
+
+
+def run(user_id: str, on_step: OnStep) -> Forgotten | None:
+    """Erase the person with this user id; None when nothing names that id and no erasure waits to be finished."""
+    with clients.postgres("postgres") as admin, rebuild.only_rebuild(admin):
+        on_step("looking for the person's records in the lake")
+        found, files = _from_lake(admin, user_id)
+        waiting = erasure.unfinished(admin)
+        if waiting.newest is None:
+            return None
+        in_raw = erasure.in_raw(admin, waiting.ids)
+        rebuilt = rebuild.rebuild(admin, on_step)
+        on_step("expiring the lake's snapshots from before the erasure")
+        snapshots, removed = _expire()
+        erasure.finish(admin, waiting.ids)
+    return Forgotten(*found, files, *in_raw, snapshots, removed, topic.kept_until(settings().kafka.topic, waiting.newest), rebuilt)
+
+
+def _from_lake(admin: psycopg.Connection, user_id: str) -> tuple[tuple[int, int, int], int]:
+    """Book the person's records and delete all that is booked: how many of each kind were found, and files rewritten."""
+    with _session() as spark:
+        rows = records_of(spark, user_id).collect()
+        if rows:
+            positions = [Position(row["topic"], row["partition"], row["offset"]) for row in rows]
+            erasure.book(admin, user_id, positions, max(row["kafka_timestamp"] for row in rows))
+        kinds = [row["kind"] for row in rows]
+        found = kinds.count("event"), kinds.count("session"), kinds.count("rejected")
+        return found, delete(spark, erasure.positions(admin))
+
+
+def records_of(spark: SparkSession, user_id: str) -> DataFrame:
+    """Position, kafka_timestamp and kind of each record that is the person's, as the lake is now.
+
+    `event`: names the user. `session`: names nobody, in a session in which the person is the only one named. `rejected`: no event, but
+    its bytes hold the id as a JSON string.
+    """
+    snapshot = iceberg_table(spark).currentSnapshot()
+    if snapshot is None:
+        raise ServiceError("the lake is empty: there is nobody to forget")
+    lake = spark.read.option("versionAsOf", snapshot.snapshotId()).table(tables.FULL_NAME)
+    named = F.col("user_id") == user_id
+    sessions = lake.where(named).select("session_id").distinct()
+    shared = lake.where(F.col("user_id").isNotNull() & ~named).select("session_id").distinct()
+    own = sessions.join(shared, "session_id", "left_anti").withColumn("is_own", F.lit(True))
+    payload_has_id = F.lit(False)
+    for needle in needles(user_id):
+        payload_has_id |= F.contains("payload", F.lit(bytearray(needle)))
+    kind = (
+        F.when(named, "event")
+        .when(F.col("is_own") & F.col("user_id").isNull() & F.col("reject_reason").isNull(), "session")
+        .when(payload_has_id, "rejected")
+    )
+    marked = lake.join(F.broadcast(own), "session_id", "left").withColumn("kind", kind)
+    return marked.where("kind is not null").select("topic", "partition", "offset", "kafka_timestamp", "kind")
+
+
+def needles(user_id: str) -> list[bytes]:
+    """The id as a JSON string, as the usual encoders write it: other characters than ASCII as they are, or escaped."""
+    return sorted({json.dumps(user_id, ensure_ascii=ascii_only).encode() for ascii_only in (True, False)})
+
+
+def delete(spark: SparkSession, positions: list[Position]) -> int:
+    """Delete these records from the lake's current state; the number of data files that were written anew without them."""
+    if not positions:
+        return 0
+    _prepare(spark)
+    spark.createDataFrame(positions, "topic string, partition int, offset bigint").createOrReplaceTempView("erased")
+    spark.sql(_DELETE)
+    left = spark.table(tables.FULL_NAME).join(spark.table("erased"), list(Position._fields), "left_semi").count()
+    if left:
+        raise ServiceError(f"{left} of {len(positions)} records that were to be erased are still in the lake: run it again")
+    boundary = _boundary(iceberg_table(spark))
+    return int(boundary.summary().get("deleted-data-files") or 0) if boundary else 0
+
+
+def _prepare(spark: SparkSession) -> None:
+    """Let the stream append while rows are deleted, and note how far the lake has come.
+
+    Appends are no conflict: which records go is fixed by their positions. The note keeps a stream that starts anew from reading
+    erased records again, should they have been a partition's last (consumers/position.py).
+    """
+    reached: dict[str, dict[int, int]] = {}
+    rows = spark.table(tables.FULL_NAME).groupBy("topic", "partition").agg(F.max("offset").alias("last")).collect()
+    for row in rows:
+        reached.setdefault(row["topic"], {})[row["partition"]] = row["last"]
+    table = iceberg_table(spark)
+    update = table.updateProperties().set("write.delete.isolation-level", "snapshot")
+    for name, last in reached.items():
+        known = tables.reached(table.properties().get(tables.reached_property(name)))
+        furthest = {partition: max(offset, known.get(partition, -1)) for partition, offset in {**known, **last}.items()}
+        update = update.set(tables.reached_property(name), json.dumps(furthest))
+    update.commit()
+
+
+def _boundary(table: Any) -> Any:
+    """The newest snapshot that deleted rows, as Iceberg's own Java object; None when there is none."""
+    table.refresh()
+    deletes = [snapshot for snapshot in java_iterator(table.snapshots()) if snapshot.operation() in ("overwrite", "delete")]
+    return max(deletes, key=lambda snapshot: snapshot.sequenceNumber(), default=None)
+
+
+def _expire() -> tuple[int, int]:
+    """Expire every snapshot from before the last delete, and remove what killed writers left: snapshots and files removed.
+
+    The warehouse has been rebuilt from a later one by now, so the next load does not need them.
+    """
+    with _session() as spark:
+        table = iceberg_table(spark)
+        boundary = _boundary(table)
+        if boundary is None:
+            return 0, 0
+        old = [s.snapshotId() for s in java_iterator(table.snapshots()) if s.sequenceNumber() < boundary.sequenceNumber()]
+        removed = 0
+        if old:
+            ids = ", ".join(f"{number}L" for number in old)
+            call = f"CALL {tables.CATALOG}.system.expire_snapshots(table => '{tables.FULL_NAME}', snapshot_ids => array({ids}))"
+            (row,) = spark.sql(call).collect()
+            removed = sum(row[name] for name in _EXPIRED_FILES)
+        actions: Any = spark.sparkContext._jvm
+        orphans = actions.org.apache.iceberg.spark.actions.SparkActions.get(spark._jsparkSession).deleteOrphanFiles(table)
+        before = int((datetime.now(UTC) - _ORPHAN_AGE).timestamp() * 1000)
+        removed += sum(1 for _ in java_iterator(orphans.olderThan(before).execute().orphanFileLocations()))
+        return len(old), removed
+
+
+@contextmanager
+def _session() -> Iterator[SparkSession]:
+    config = settings().load
+    spark = session("loglake-forget", config.cores, config.driver_memory, config.executor_memory)
+    try:
+        yield spark
+    finally:
+        spark.stop()
