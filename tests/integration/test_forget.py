@@ -57,7 +57,7 @@ class Person:
         return [
             self.view(1, "own", product=Product(f"product-{self.name}", "Only theirs", price=Decimal("5.00"))),
             self.view(2, "own", event_type="order_complete_response", product=None, order=bought),
-            self.view(3, "own", user=None, product=None, event_type="error"),
+            self.view(3, "own", user=None, event_type="product_view"),
             self.view(4, "other", session_id=f"{others.name}-own"),
             self.view(5, "own", event_ts=NOW + MINUTE, product=Product("shared-product", "Shared", price=Decimal("12.00"))),
             self.view(6, "own", event_type="logout", product=None),
@@ -66,7 +66,7 @@ class Person:
     def bystander_events(self) -> list[Event]:
         return [
             self.view(11, "own", product=Product("shared-product", "Shared", price=Decimal("10.00"))),
-            self.view(12, "own", user=None, product=None, event_type="error"),
+            self.view(12, "own", user=None, event_type="product_view"),
         ]
 
     @property
