@@ -26,7 +26,7 @@ told as (
         count(*) as orders,
         sum(order_amount) as amount
     from told_orders
-    group by 1, 2, 3
+    group by order_date, currency, status
 
 ),
 
@@ -39,7 +39,7 @@ held as (
         count(distinct order_id) as orders,
         sum(amount) as amount
     from {{ ref('fact_order') }}
-    group by 1, 2, 3
+    group by order_date, coalesce(currency, ''), status
 
 )
 
