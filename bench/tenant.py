@@ -15,28 +15,42 @@ _NAME = "loglake_bench"
 @contextmanager
 def tenant() -> Iterator[None]:
     """Point this process's settings at a new tenant, and remove it in the end (and first, should a killed run have left one)."""
-    database, catalog = _NAME, f"{_NAME}_catalog"
+    catalog = f"{_NAME}_catalog"
     export(
         LOGLAKE_KAFKA_TOPIC=_NAME,
         LOGLAKE_LAKE_PATH=f"/{_NAME}/lake",
         LOGLAKE_LAKE_CHECKPOINTS=f"/{_NAME}/checkpoints",
-        LOGLAKE_POSTGRES_DATABASE=database,
         LOGLAKE_POSTGRES_CATALOG_DATABASE=catalog,
     )
+    with tenant_warehouse():
+        _remove_files()
+        _drop(catalog)
+        with clients.postgres("postgres", "postgres") as admin:
+            warehouse.create_database(admin, catalog, "lake_catalog")
+        with clients.postgres("postgres", catalog) as connection:
+            warehouse.apply_catalog(connection)
+        try:
+            new_topic(_NAME)
+            yield
+        finally:
+            _remove_files()
+            _drop(catalog)
+
+
+@contextmanager
+def tenant_warehouse() -> Iterator[None]:
+    """The same for the warehouse alone; of the stack it needs Postgres only."""
+    export(LOGLAKE_POSTGRES_DATABASE=_NAME)
     settings.cache_clear()
-    _remove(database, catalog)
+    _drop(_NAME)
     with clients.postgres("postgres", "postgres") as admin:
-        warehouse.create_database(admin, database, "postgres")
-        warehouse.create_database(admin, catalog, "lake_catalog")
-    with clients.postgres("postgres", database) as connection:
+        warehouse.create_database(admin, _NAME, "postgres")
+    with clients.postgres("postgres", _NAME) as connection:
         warehouse.apply_schema(connection)
-    with clients.postgres("postgres", catalog) as connection:
-        warehouse.apply_catalog(connection)
     try:
-        new_topic(_NAME)
         yield
     finally:
-        _remove(database, catalog)
+        _drop(_NAME)
 
 
 def new_topic(name: str) -> None:
@@ -53,9 +67,11 @@ def delete_topics(*names: str) -> None:
             admin.delete_topics(wanted)
 
 
-def _remove(*databases: str) -> None:
+def _remove_files() -> None:
     delete_topics(_NAME)
     clients.webhdfs().delete(f"/{_NAME}", recursive=True)
+
+
+def _drop(database: str) -> None:
     with clients.postgres("postgres", "postgres") as admin:
-        for name in databases:
-            admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+        admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database)))

@@ -65,15 +65,15 @@ def require(known: Marts, mart: str) -> None:
 def require_same_tables(connection: psycopg.Connection) -> None:
     """ServiceError when a table was made anew since the connection's state: it would look empty, as its rows are all newer.
 
-    pg_class is read as of that state, while Postgres finds a table by its name, and the name's file, as they are now.
+    The catalog's tables are read as of that state, while Postgres finds a table by its name, and the name's file, as they are now.
     """
     moved = connection.execute(
         """
-        select relname from pg_class
-        where relnamespace = %s::regnamespace and relkind = 'r'
-        and relfilenode is distinct from pg_relation_filenode(to_regclass(format('%%I.%%I', %s::text, relname)))
+        select relname from pg_class join pg_namespace on pg_class.relnamespace = pg_namespace.oid
+        where nspname = %s and relkind = 'r'
+        and relfilenode is distinct from pg_relation_filenode(to_regclass(format('%%I.%%I', nspname, relname)))
         """,
-        [SCHEMA, SCHEMA],
+        [SCHEMA],
     ).fetchone()
     if moved:
         raise ServiceError(f"{SCHEMA}.{moved[0]} was made anew while it was read: run the command again")

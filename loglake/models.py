@@ -144,12 +144,16 @@ def read_results(document: dict[str, Any]) -> ModelRun:
     return ModelRun(tuple(_node(result) for result in document["results"]), float(document["elapsed_time"]))
 
 
-def _node(result: dict[str, Any]) -> NodeResult:
-    kind, _, rest = result["unique_id"].partition(".")
-    rows = result["failures"] if kind == "test" else result["adapter_response"].get("rows_affected")
+def kind_and_name(unique_id: str) -> tuple[str, str]:
+    """A node's kind and name by its id (`model.loglake.fact_event`); a generic test's ends in a hash, no part of the name."""
+    kind, _, rest = unique_id.partition(".")
     name = rest.partition(".")[2]
-    if kind == "test":
-        name = name.rpartition(".")[0] or name
+    return kind, (name.rpartition(".")[0] or name) if kind == "test" else name
+
+
+def _node(result: dict[str, Any]) -> NodeResult:
+    kind, name = kind_and_name(result["unique_id"])
+    rows = result["failures"] if kind == "test" else result["adapter_response"].get("rows_affected")
     return NodeResult(
         name=name,
         kind=kind,

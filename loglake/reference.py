@@ -60,8 +60,10 @@ comment on table ref_position is 'The last load whose values are in the tables b
 """
 
 UNKNOWN = "Other"
-#: The host in an address, without port and `www.`; nothing in what is no address, or names a longer host than there can be.
-HOST = r"(?i)^[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?(?:www\.)?(\[[^]]{1,250}\]|[^][/?#:]{1,253})(?:[:/?#]|$)"
+#: The host in an address, without port and `www.`; nothing in what is no address. (To bound the repetitions makes it 40 times as slow.)
+HOST = r"(?i)^[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?(?:www\.)?(\[[^]]+\]|[^][/?#:]+)"
+#: No host's name is longer; what is would not fit into an index.
+HOST_MAX = 253
 
 #: The last committed load, and the one that was read last; a load that the books no longer name as it was read was not.
 _LOADS = """
@@ -81,7 +83,7 @@ select value from (select distinct geo_country as value from {_NEW}) as told
 where value is not null and not exists (select from ref_country as held where held.spelling = told.value)
 """  # noqa: S608
 _HOSTS = f"""
-select value from (select distinct lower(substring(page_referrer from %(host)s::text)) as value from {_NEW}) as told
+select value from (select distinct left(lower(substring(page_referrer from %(host)s::text)), {HOST_MAX}) as value from {_NEW}) as told
 where value is not null and not exists (select from ref_domain as held where held.host = told.value)
 """  # noqa: S608
 _FIRST_YEAR = f"select extract(year from min(event_ts) at time zone 'UTC')::integer from {_NEW}"  # noqa: S608

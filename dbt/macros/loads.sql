@@ -25,6 +25,10 @@
             load_id bigint not null,
             updated_at timestamptz not null
         );
+        create table if not exists {{ schema_named('staging') }}.built_view (
+            view text primary key,
+            checksum text not null
+        );
         delete from {{ schema_named('staging') }}.load_horizon where started_at < now() - interval '7 days';
         insert into {{ schema_named('staging') }}.load_horizon
         select '{{ invocation_id }}', coalesce(max(load_id), -1), now() from {{ source('ops', 'load_manifest') }}
@@ -35,33 +39,45 @@
     {% endif %}
 {% endmacro %}
 
-{# The last load this run may read. #}
+{# SQL: the last load this run may read, and the last load that `node` holds; no row, and so null, before the first. #}
+{% macro horizon_sql() %}
+    (select load_id from {{ schema_named('staging') }}.load_horizon where invocation_id = '{{ invocation_id }}')
+{%- endmacro %}
+
+{% macro position_sql(node, lock='') %}
+    (select load_id from {{ schema_named('staging') }}.load_position where node = '{{ node }}' {{ lock }})
+{%- endmacro %}
+
+{# The same as numbers. #}
 {% macro horizon() %}
-    {% set table = schema_named('staging') ~ '.load_horizon' %}
-    {% do return(load_number("select load_id from " ~ table ~ " where invocation_id = '" ~ invocation_id ~ "'")) %}
+    {% do return(load_numbers([horizon_sql()])[0]) %}
 {% endmacro %}
 
-{# The last load that `node` holds; -1 before its first run. #}
-{% macro position(node, lock='') %}
-    {% set table = schema_named('staging') ~ '.load_position' %}
-    {% do return(load_number("select load_id from " ~ table ~ " where node = '" ~ node ~ "' " ~ lock)) %}
+{% macro position(node) %}
+    {% do return(load_numbers([position_sql(node)])[0]) %}
 {% endmacro %}
 
-{# A query's one number: a literal in the models' SQL, so that the planner can weigh it. -1 for no row, or before the first run. #}
-{% macro load_number(query) %}
-    {% if not execute or run_query("select to_regclass('" ~ schema_named('staging') ~ ".load_position') is null").rows[0][0] %}
-        {% do return(-1) %}
+{#
+  Numbers of loads, asked for in one query: literals in the models' SQL, so that the planner can weigh them. -1 for a null, and where no
+  run has begun (docs, compile), which reads nothing.
+#}
+{% macro load_numbers(expressions) %}
+    {% if not execute or flags.WHICH not in ('run', 'build', 'snapshot', 'test') %}
+        {% do return([-1] * expressions | length) %}
     {% endif %}
-    {% set rows = run_query(query).rows %}
-    {% do return(rows[0][0] if rows else -1) %}
+    {% set wanted = [] %}
+    {% for expression in expressions %}
+        {% do wanted.append('coalesce(' ~ expression ~ ', -1) as number_' ~ loop.index) %}
+    {% endfor %}
+    {% do return(run_query('select ' ~ wanted | join(', ')).rows[0].values()) %}
 {% endmacro %}
 
 {# Predicate: the row came in a load that `table` (the node itself, unless said) has not read yet; any load when it is made anew. #}
 {% macro is_new(table=none) %}
     {%- set table = table or this -%}
-    {%- set held, upto = position(table.identifier, lock='for update'), horizon() -%}
+    {%- set held, upto = load_numbers([position_sql(table.identifier, lock='for update'), horizon_sql()]) -%}
     {%- set after = held if is_kept(table) else -1 -%}
-    {%- if after > upto and after > load_number("select coalesce(max(load_id), -1) from " ~ source('ops', 'load_manifest')) -%}
+    {%- if after > upto and after > load_numbers(['(select max(load_id) from ' ~ source('ops', 'load_manifest') ~ ')'])[0] -%}
         {{ exceptions.raise_compiler_error(
             table.identifier ~ " holds load " ~ after ~ ", the books end at " ~ upto ~ ": raw was made anew; run `loglake model --full-refresh`"
         ) }}
@@ -84,7 +100,7 @@
 {# SQL of each model's post-hook, in the model's transaction: it now holds everything up to the horizon. #}
 {% macro record_position() %}
     {% set reached = 'excluded.load_id' if flags.FULL_REFRESH else 'greatest(excluded.load_id, held.load_id)' %}
-    insert into {{ schema_named('staging') }}.load_position as held values ('{{ this.identifier }}', {{ horizon() }}, now())
+    insert into {{ schema_named('staging') }}.load_position as held values ('{{ this.identifier }}', {{ horizon_sql() }}, now())
     on conflict (node) do update set load_id = {{ reached }}, updated_at = excluded.updated_at
     where held.load_id is distinct from {{ reached }}
 {% endmacro %}
@@ -100,22 +116,25 @@
 
 {% macro is_untested() %}
     {%- set all_history = invocation_args_dict.get('selector') == 'full_tests' -%}
-    {%- do return('load_id > ' ~ (-1 if all_history else position('tests')) ~ ' and load_id <= ' ~ reach()) -%}
+    {%- set tested, upto = load_numbers([position_sql('tests'), reach_sql()]) -%}
+    {%- do return('load_id > ' ~ (-1 if all_history else tested) ~ ' and load_id <= ' ~ upto) -%}
 {% endmacro %}
 
 {#
   The last load that everything a test reads holds: of two marts that are not brought up to date together, one may lie behind, and what
   another run brings meanwhile is that run's to test.
 #}
-{% macro reach() %}
+{% macro reach_sql() %}
     {% set names = [] %}
     {% for node in (model.depends_on.nodes if execute else []) %}
         {% do names.append(node.split('.')[-1]) %}
     {% endfor %}
-    {% set table = schema_named('staging') ~ '.load_position' %}
-    {% do return(load_number(
-        "select least(" ~ horizon() ~ ", min(load_id)) from " ~ table ~ " where node in ('" ~ names | join("', '") ~ "')"
-    )) %}
+    (select least({{ horizon_sql() }}, min(load_id)) from {{ schema_named('staging') }}.load_position
+    where node in ('{{ names | join("', '") }}'))
+{%- endmacro %}
+
+{% macro reach() %}
+    {% do return(load_numbers([reach_sql()])[0]) %}
 {% endmacro %}
 
 {# SQL of on-run-end: when every test that reads new loads has run and none has failed, what the marts hold counts as tested. #}
@@ -129,7 +148,7 @@
         {% endfor %}
         {% if not missing %}
             insert into {{ schema_named('staging') }}.load_position as held
-            select 'tests', least({{ horizon() }}, min(load_id)), now() from {{ schema_named('staging') }}.load_position
+            select 'tests', least({{ horizon_sql() }}, min(load_id)), now() from {{ schema_named('staging') }}.load_position
             where node in ('{{ loaded | map(attribute='name') | join("', '") }}')
             on conflict (node) do update
             set load_id = greatest(excluded.load_id, held.load_id), updated_at = excluded.updated_at;

@@ -13,7 +13,7 @@
 
 {# The host in an address, in lower case, without port and `www.`. A unit test holds the pattern against loglake/reference.py. #}
 {% macro host_of(address) -%}
-    lower(substring({{ address }} from '(?i)^[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?(?:www\.)?(\[[^]]{1,250}\]|[^][/?#:]{1,253})(?:[:/?#]|$)'))
+    left(lower(substring({{ address }} from '(?i)^[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?(?:www\.)?(\[[^]]+\]|[^][/?#:]+)')), 253)
 {%- endmacro %}
 
 {# The address of a page without its query and fragment, and without a user's name before the host. #}

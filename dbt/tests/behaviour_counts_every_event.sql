@@ -1,39 +1,59 @@
--- Stops: the events counted in sessions, or in users' days, are not the events there are. Reads everything: `full`.
--- Sums cannot be cut at a load, so there is nothing to say while one of the three lies behind (a run of some models only).
+-- Stops: the events that a mart of behaviour holds or has counted are not those that fact_event, which equals the books, has of the kind.
+-- Reads everything: `full`. Sums cannot be cut at a load, so there is nothing to say of a mart that lies behind fact_event (a run of some
+-- models only).
 {{ config(tags=['full']) }}
 
-with counted as (
+with there as (
+
+    select
+        count(*) as events,
+        count(*) filter (where event_type = 'search_response') as searches,
+        count(*) filter (where event_type = 'error') as errors,
+        count(*) filter (
+            where event_type in ('product_view', 'add_to_cart', 'remove_from_cart') and product_sk <> {{ unknown_key() }}
+        ) as handlings
+    from {{ ref('fact_event') }}
+
+),
+
+counted as (
 
     select
         'fct_session' as mart,
-        coalesce(sum(events), 0) as events
+        sum(events) as counted,
+        (select there.events from there) as there
     from {{ ref('fct_session') }}
     union all
     select
-        'fct_user_day' as mart,
-        coalesce(sum(event_count), 0) as events
+        'fct_user_day',
+        sum(event_count),
+        (select there.events from there)
     from {{ ref('fct_user_day') }}
-
-),
-
-there as (
-
-    select count(*) as events from {{ ref('fact_event') }}
-
-),
-
-positions as (
-
-    select count(distinct load_id) as different from {{ schema_named('staging') }}.load_position
-    where node in ('fct_session', 'fct_user_day', 'fact_event')
+    union all
+    select
+        'fct_product_day',
+        sum(views + cart_adds + cart_removes),
+        (select there.handlings from there)
+    from {{ ref('fct_product_day') }}
+    union all
+    select
+        'fact_search',
+        count(*),
+        (select there.searches from there)
+    from {{ ref('fact_search') }}
+    union all
+    select
+        'fact_error',
+        count(*),
+        (select there.errors from there)
+    from {{ ref('fact_error') }}
 
 )
 
 select
     counted.mart,
-    counted.events,
-    there.events as events_there
+    counted.counted,
+    counted.there
 from counted
-cross join there
-cross join positions
-where counted.events <> there.events and positions.different = 1
+inner join {{ schema_named('staging') }}.load_position as positions on counted.mart = positions.node
+where coalesce(counted.counted, 0) <> counted.there and positions.load_id = {{ position('fact_event') }}

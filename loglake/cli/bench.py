@@ -32,7 +32,7 @@ Output = Annotated[Path | None, typer.Option("--output", callback=_in_a_folder, 
 
 @bench.callback(invoke_without_command=True)
 def measure_something(context: typer.Context) -> None:
-    """Measure: rates and ratios (also without a command), cost against history, sustained load, the idle stack."""
+    """Measure: rates and ratios (also without a command), cost against history, dbt's build, sustained load, the idle stack."""
     if context.invoked_subcommand is None:
         rates()
 
@@ -75,6 +75,28 @@ def history(
     out.print(table)
     out.print(f"both, large ÷ small: {report.ratio:.2f} (at most 1.3)")
     _write(output, {**asdict(report), "ratio": report.ratio})
+
+
+@bench.command()
+def model(
+    events: Annotated[int, typer.Option(min=1000, help="Events of the one load.")] = 1_000_000,
+    top: Annotated[int, typer.Option(min=1, help="How many models to list, the slowest first.")] = 12,
+    output: Output = None,
+) -> None:
+    """dbt build of one large load into empty marts, then of nothing new: wall time, SQL in it, seconds per model. Needs Postgres only."""
+    from bench.model import measure
+
+    report = measure(events, _tell)
+    table = _table(f"{report.rows:,} new rows", "model, snapshot or test", "rows", "seconds", "SQL s")
+    for node in report.load.nodes[:top]:
+        table.add_row(node.name, "—" if node.rows is None else f"{node.rows:,}", f"{node.seconds:.1f}", f"{node.sql:.1f}")
+    out.print(table)
+    table = _table("dbt build", "run", "wall s", "SQL s", "SQL ÷ wall", "statements")
+    for name, run in (("one load", report.load), ("nothing new", report.nothing)):
+        table.add_row(name, f"{run.wall:.1f}", f"{run.sql:.1f}", f"{run.ratio:.2f}", f"{run.statements:,}")
+    out.print(table)
+    out.print("SQL ÷ wall of the load: at least 0.5 is asked")
+    _write(output, {**asdict(report), "ratio": report.load.ratio})
 
 
 @bench.command()

@@ -20,6 +20,8 @@ Spec = dict[str, Any]
 _FEW_POINTS = 14
 _LONGEST_LABEL = 30
 _LARGE_AMOUNT = 1000
+#: Lying bars of a chart; the others are in its table only.
+_MOST_BARS = 20
 #: Counts up to this have a tick for each whole number, and none between.
 _FEW_TICKS = 5
 #: How far the axis of lying bars goes beyond the longest, whose figure stands behind it.
@@ -28,11 +30,12 @@ _ROOM = 1.2
 
 @dataclass(frozen=True)
 class Figure:
-    """Plotly's data and layout, and the height in pixels below which the chart could not be read."""
+    """Plotly's data and layout, the height in pixels below which the chart could not be read, and what it leaves out, if anything."""
 
     data: list[Spec]
     layout: Spec
     height: int = 300
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,12 @@ def figure(result: Result) -> Figure:
         found = series(result, days)
         drawn = _lines(days, found) if visual.kind == "line" else _columns(days, found)
     else:
-        members = _ranked(result)
+        ranked = _ranked(result)
+        members = ranked[:_MOST_BARS]
         found = series(result, members)
         drawn = _bars(members, found)
+        if len(ranked) > len(members):
+            drawn = replace(drawn, note=f"the first {len(members)} of {len(ranked):,}")
     return replace(drawn, layout={**_layout(found), **drawn.layout})
 
 

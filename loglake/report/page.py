@@ -46,7 +46,10 @@ class Card:
 
 @dataclass(frozen=True)
 class Block:
-    """A visual as the template draws it: rows of cards, or a chart with its table, or a table. `note`: the one currency of its amounts."""
+    """A visual as the template draws it: rows of cards, or a chart with its table, or a table.
+
+    `note`: the one currency of its amounts, and what is left out.
+    """
 
     name: str
     title: str
@@ -84,7 +87,8 @@ def block(result: Result) -> Block:
     if not rows:
         return Block(name, title, note)
     if visual.kind in ("line", "bar", "funnel"):
-        return Block(name, title, note, figure=figure(result), table=table(result))
+        drawn = figure(result)
+        return Block(name, title, ", ".join(filter(None, (note, drawn.note))), figure=drawn, table=table(result))
     held, most = (matrix(result), _WIDE_MATRIX) if visual.kind == "matrix" else (table(result), _WIDE_TABLE)
     return Block(name, title, note, table=held, wide=len(held.head) >= most)
 

@@ -41,11 +41,6 @@ WELLS = {
 
 
 @pytest.fixture(scope="module")
-def manifest() -> dict[str, Any]:
-    return read_manifest()
-
-
-@pytest.fixture(scope="module")
 def tables(manifest: dict[str, Any]) -> dict[str, Table]:
     return read_tables(manifest)
 

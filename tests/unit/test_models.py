@@ -99,7 +99,7 @@ def test_order_events_and_their_statuses_are_those_of_the_contract() -> None:
 
 
 def test_the_host_in_an_address_is_the_same_for_dbt_and_the_reference_data() -> None:
-    assert f"'{reference.HOST}'" in (DBT_PROJECT / "macros/web.sql").read_text()
+    assert f"from '{reference.HOST}')), {reference.HOST_MAX})" in (DBT_PROJECT / "macros/web.sql").read_text()
 
 
 def test_the_profile_gets_every_variable_it_reads(password: str) -> None:

@@ -92,6 +92,17 @@ def test_names_that_look_like_numbers_or_alike_have_places_of_their_own() -> Non
     assert drawn.layout["yaxis"]["ticktext"] == ["1984", "x" * 29 + "…", "x" * 29 + "…"]
 
 
+def test_a_chart_of_very_many_bars_draws_the_first_ones_and_says_so() -> None:
+    visual = Visual("v", "V", "bar", ("Revenue",), ("dim_product.category", CURRENCY), order="Orders")
+    found = block(Result(visual, tuple((f"c{place}", "EUR", Decimal(place)) for place in range(1000))))
+
+    assert found.note == "in EUR, the first 20 of 1,000"
+    assert found.figure is not None
+    assert found.figure.data[0]["x"] == [float(place) for place in range(999, 979, -1)]
+    assert found.table is not None
+    assert len(found.table.rows) == 1000
+
+
 def test_currencies_are_series_of_their_own_and_a_single_one_is_named_in_the_title() -> None:
     visual = Visual("v", "V", "bar", ("Revenue",), ("dim_product.category", CURRENCY), order="Orders")
     both = Result(visual, (("a", "EUR", Decimal("1.50")), ("b", "EUR", Decimal("2.50")), ("b", "USD", Decimal("9.00"))))

@@ -194,7 +194,7 @@ insert into raw.log_events
 select (jsonb_populate_record(r, jsonb_build_object(
     'event_id', overlay(r.event_id::text placing lpad(to_hex(n * 100 + r."offset" % 100), 12, '0') from 25),
     'user_id', r.user_id || n, 'product_id', r.product_id || n, 'order_id', r.order_id || n))).*
-from raw.log_events as r cross join generate_series(100, 3000) as n
+from raw.log_events as r cross join generate_series(100, 9000) as n
 """
 #: Rows read of each table by scans of the table, and by scans of its indexes.
 _READ = """

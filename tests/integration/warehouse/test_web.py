@@ -47,7 +47,12 @@ EVENTS = (
     step(14, "product_view", 2, "s4", geo=geo("Atlantis", "not an address"), device=Device(user_agent=LONG), product=Product("p2")),
     step(15, "product_view", 3, "s4", geo=None, device=None, page=None, product=Product("p2")),
     step(16, "page_view", -1, "s5", geo=geo(None, "2001:db8:1:2::9", None), device=Device(user_agent=BOT), page=Page(url="/")),
-    step(17, "product_view", -1, "s5", geo=geo(None, "2001:db8:1:ffff::1", None), device=Device(user_agent="")),
+    step(
+        *(17, "product_view", -1, "s5"),
+        geo=geo(None, "2001:db8:1:ffff::1", None),
+        device=Device(user_agent=""),
+        page=Page(url="/", referrer=f"https://{'👟' * 4000}/"),
+    ),
     step(18, "error", 1, "s5"),
 )
 WEB = """
@@ -118,6 +123,11 @@ def test_any_user_agent_has_its_row(backwards: str) -> None:
         (LONG, "Other", "Other", "Other", None),
         ("", "Other", "Other", "Other", None),
     }
+
+
+def test_any_referrer_has_its_domain(backwards: str) -> None:
+    found = {domain for (domain,) in rows(backwards, "select distinct referrer_domain from marts.fact_web")}
+    assert found == {None, "search.example", "example.co.uk", "👟" * 253}
 
 
 def test_no_event_is_lost_for_want_of_a_dimension_row(backwards: str) -> None:

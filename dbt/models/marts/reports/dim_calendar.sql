@@ -12,7 +12,7 @@ with bounds as (
 
 days as (
 
-    select generate_series(first_day, last_day, interval '1 day')::date as calendar_date from bounds
+    select generate_series(first_day::timestamp, last_day::timestamp, interval '1 day')::date as calendar_date from bounds
 
 ),
 

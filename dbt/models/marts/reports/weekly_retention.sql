@@ -3,7 +3,7 @@ with user_weeks as (
 
     select distinct
         user_sk,
-        date_trunc('week', activity_date)::date as active_week
+        date_trunc('week', activity_date::timestamp)::date as active_week
     from {{ ref('fct_user_day') }}
     where user_sk <> {{ unknown_key() }}
 
