@@ -40,6 +40,7 @@ types: setup ## Check types
 	.venv/bin/mypy
 
 test: lint types .venv/pbir_schemas ## Style, types, then every test: unit, integration, faults, browser
+	@$(LOGLAKE) jars
 	.venv/bin/pytest -n 2 --dist loadscope $(TESTS)
 
 # Microsoft's schemas of Power BI's files, for the test of bi/: it is skipped without them, but not in CI.

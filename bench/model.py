@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
-import adbc_driver_postgresql.dbapi as adbc
 import pyarrow as pa
 
 from bench.tenant import tenant_warehouse
@@ -25,7 +24,7 @@ from producers.flaws import Flaws
 from producers.generate import Plan, records, schedule
 from producers.pools import load as load_pools
 from producers.record import Record
-from spark_jobs.copy_files import Staged, copy_columns, project, stage_columns
+from spark_jobs.copy_files import Staged, copy_batches, copy_columns, project
 from spark_jobs.merge import merge, only_loader
 
 Tell = Callable[[str], None]
@@ -93,11 +92,7 @@ def measure(events: int, tell: Tell) -> Report:
 def fill(events: int) -> int:
     """Generated events as load 1 of an empty warehouse; the rows inserted."""
     staged = Staged(_TABLE)
-    reader = pa.RecordBatchReader.from_batches(copy_columns(), _staged(events, staged))
-    with adbc.connect(clients.postgres_uri("loader")) as connection, connection.cursor() as cursor:
-        cursor.execute(f'create unlogged table stage."{_TABLE}" ({stage_columns()})')
-        cursor.adbc_ingest(_TABLE, reader, mode="append", db_schema_name="stage")
-        connection.commit()
+    copy_batches(clients.postgres_uri("loader"), "stage", _TABLE, _staged(events, staged))
     manifest = {"load_id": 1, "snapshot_from": None, "snapshot_to": 1, "started_at": datetime.now(UTC), "files_read": 1}
     with only_loader(settings().load.lock_timeout_seconds) as connection:
         return merge(connection, [staged], manifest).rows_inserted

@@ -16,6 +16,7 @@ from typing import Any
 
 from loglake import clients, reference
 from loglake.errors import ServiceError
+from loglake.files import replacing
 from loglake.settings import PROJECT, child_environment, settings
 from loglake.warehouse import MODEL_LOCK_KEY
 
@@ -122,10 +123,8 @@ def run_dbt(args: list[str], *, database: str | None = None, prefix: str = "", o
 def write_docs(target: Path, *, database: str | None = None, on_line: OnLine = _silent) -> None:
     """Write dbt's documentation of the models to `target`: one HTML file that needs no internet, columns and sizes as they are now."""
     run_dbt(["docs", "generate", "--static"], database=database, on_line=on_line)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.new")
-    shutil.copyfile(target_dir(database) / "static_index.html", draft)
-    draft.rename(target)
+    with replacing(target) as draft:
+        shutil.copyfile(target_dir(database) / "static_index.html", draft)
 
 
 def read_manifest() -> dict[str, Any]:

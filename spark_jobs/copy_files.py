@@ -5,7 +5,7 @@ the data never leaves Arrow. Columns are found by Iceberg's field ids: a renamed
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import adbc_driver_postgresql.dbapi as adbc
@@ -70,14 +70,19 @@ def copy_columns() -> pa.Schema:
 
 def copy_files(task: CopyTask) -> Staged:
     """Fill the task's staging table in one transaction, replacing what an earlier try of the task left."""
-    schema, staged = copy_columns(), Staged(task.table)
-    with adbc.connect(task.postgres_uri) as connection, connection.cursor() as cursor:
-        cursor.execute(f'DROP TABLE IF EXISTS "{task.schema}"."{task.table}"')
-        cursor.execute(f'CREATE UNLOGGED TABLE "{task.schema}"."{task.table}" ({stage_columns()})')
-        reader = pa.RecordBatchReader.from_batches(schema, _batches(task, schema, staged))
-        cursor.adbc_ingest(task.table, reader, mode="append", db_schema_name=task.schema)
-        connection.commit()
+    staged = Staged(task.table)
+    copy_batches(task.postgres_uri, task.schema, task.table, _batches(task, copy_columns(), staged))
     return staged
+
+
+def copy_batches(postgres_uri: str, schema: str, table: str, batches: Iterable[pa.RecordBatch]) -> None:
+    """COPY batches of `copy_columns` into a new staging table, in one transaction."""
+    with adbc.connect(postgres_uri) as connection, connection.cursor() as cursor:
+        cursor.execute(f'DROP TABLE IF EXISTS "{schema}"."{table}"')
+        cursor.execute(f'CREATE UNLOGGED TABLE "{schema}"."{table}" ({stage_columns()})')
+        reader = pa.RecordBatchReader.from_batches(copy_columns(), batches)
+        cursor.adbc_ingest(table, reader, mode="append", db_schema_name=schema)
+        connection.commit()
 
 
 def _batches(task: CopyTask, schema: pa.Schema, staged: Staged) -> Iterator[pa.RecordBatch]:

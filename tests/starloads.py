@@ -1,6 +1,7 @@
 """Hand-written loads for tests of the star schema, and what the marts hold after dbt has built them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,7 @@ from loglake import clients
 from loglake.events import STATUS_OF, Event, Product, User
 from loglake.models import ModelRun, run_dbt
 from tests.sample import NOW, event, order
+from tests.warehouserows import deliver, empty_warehouse
 
 MARTS = ("dim_users", "dim_product", "dim_date", "fact_event", "fact_order")
 TEN = NOW.replace(hour=10, minute=0)
@@ -73,6 +75,16 @@ LOADS: tuple[tuple[Event, ...], ...] = (
 
 def build(database: str, *options: str) -> ModelRun:
     return run_dbt(["build", *options], database=database)
+
+
+@contextmanager
+def delivered(name: str, loads: Iterable[Sequence[Event]]) -> Iterator[str]:
+    """A warehouse that got the loads one by one, with a build after each; its name."""
+    with empty_warehouse(name) as database:
+        for load_id, events in enumerate(loads, start=1):
+            deliver(database, load_id, events)
+            build(database)
+        yield database
 
 
 def rows(database: str, query: str) -> list[tuple[Any, ...]]:

@@ -3,10 +3,13 @@
   every run: each swap is a dozen statements, takes a lock that waits for readers and makes them wait, and drops the views that read this one.
 #}
 {% materialization view, adapter='postgres' %}
-    {%- set checksum = local_md5(sql ~ tojson(model.columns, sort_keys=true) ~ model.description) -%}
+    {#- Without the prefix of a rebuild's schemas: after the swap the view is still the one that was built. -#}
+    {%- set prefix = schema_named('') -%}
+    {%- set query = sql | replace(prefix, '') if prefix else sql -%}
+    {%- set checksum = local_md5(query ~ tojson(model.columns, sort_keys=true) ~ model.description) -%}
     {%- set kept = run_query(
-        "select to_regclass(view) is not null from " ~ schema_named("staging") ~ ".built_view where view = '" ~ this.include(database=false) ~ "'"
-        ~ " and checksum = '" ~ checksum ~ "'"
+        "select to_regclass('" ~ this.include(database=false) ~ "') is not null from " ~ schema_named("staging") ~ ".built_view"
+        ~ " where view = '" ~ model.name ~ "' and checksum = '" ~ checksum ~ "'"
     ).rows -%}
     {%- if kept and kept[0][0] and not flags.FULL_REFRESH -%}
         {%- call noop_statement('main', 'unchanged') -%} {%- endcall -%}
@@ -14,7 +17,7 @@
     {%- endif -%}
     {%- set made = materialization_view_default() -%}
     {%- call statement('note') -%}
-        insert into {{ schema_named('staging') }}.built_view values ('{{ this.include(database=false) }}', '{{ checksum }}')
+        insert into {{ schema_named('staging') }}.built_view values ('{{ model.name }}', '{{ checksum }}')
         on conflict (view) do update set checksum = excluded.checksum
     {%- endcall -%}
     {%- do adapter.commit() -%}

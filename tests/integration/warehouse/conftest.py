@@ -10,8 +10,7 @@ import pytest
 from loglake.events import Event, Product
 from tests.sample import event, order
 from tests.stackfixture import EmbeddedStack
-from tests.starloads import at, build, login, order_event, view
-from tests.warehouserows import deliver, empty_warehouse
+from tests.starloads import at, delivered, login, order_event, view
 
 
 def in_dollars(number: int, hours: float, order_id: str, status: str, **changes: Any) -> Event:
@@ -38,7 +37,5 @@ EVENTS = (
 def sold(postgres: EmbeddedStack) -> Iterator[str]:
     """The name of the database."""
     assert postgres.runtime.exists()
-    with empty_warehouse("sold") as database:
-        deliver(database, 1, EVENTS)
-        build(database)
+    with delivered("sold", [EVENTS]) as database:
         yield database

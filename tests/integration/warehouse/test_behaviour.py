@@ -1,6 +1,6 @@
 """Sessions and daily users on real Postgres: the same rows whatever the loads in which a session's events come."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,8 +11,7 @@ from loglake.events import Error, Event, Page, Search
 from loglake.models import FULL_TESTS, run_dbt
 from tests.sample import event
 from tests.stackfixture import EmbeddedStack
-from tests.starloads import at, build, order_event, rows
-from tests.warehouserows import deliver, empty_warehouse
+from tests.starloads import at, delivered, order_event, rows
 
 pytestmark = pytest.mark.integration
 
@@ -47,18 +46,11 @@ SESSIONS = """
 DAYS = "select activity_date, event_type, user_sk, event_count from marts.fct_user_day order by 1, 2, 3"
 
 
-def delivered(name: str, loads: Sequence[Sequence[Event]]) -> Iterator[str]:
-    with empty_warehouse(name) as database:
-        for load_id, events in enumerate(loads, start=1):
-            deliver(database, load_id, events)
-            build(database)
-        yield database
-
-
 @pytest.fixture(scope="module")
 def at_once(postgres: EmbeddedStack) -> Iterator[str]:
     assert postgres.runtime.exists()
-    yield from delivered("behaviour_at_once", [EVENTS])
+    with delivered("behaviour_at_once", [EVENTS]) as database:
+        yield database
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +58,8 @@ def mixed(postgres: EmbeddedStack) -> Iterator[str]:
     """The same events in three loads, shuffled, some of them sent again."""
     assert postgres.runtime.exists()
     shuffled = [EVENTS[number] for number in (7, 4, 9, 5, 0, 3, 8, 10, 1, 6, 2)]
-    yield from delivered("behaviour_mixed", [shuffled[:3], shuffled[2:7], shuffled[7:]])
+    with delivered("behaviour_mixed", [shuffled[:3], shuffled[2:7], shuffled[7:]]) as database:
+        yield database
 
 
 def test_a_session_is_the_same_whatever_the_loads(at_once: str, mixed: str) -> None:

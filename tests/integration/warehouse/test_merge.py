@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-import adbc_driver_postgresql.dbapi as adbc
 import pyarrow as pa
 import pytest
 
@@ -12,7 +11,7 @@ from consumers.bronze import to_bronze
 from loglake import clients, events
 from loglake.events import Event
 from spark_jobs import merge
-from spark_jobs.copy_files import Staged, copy_columns, project, stage_columns
+from spark_jobs.copy_files import Staged, copy_batches, copy_columns, project
 from tests.sample import NOW, event
 from tests.stackfixture import EmbeddedStack
 from tests.warehouserows import deliver, empty_warehouse
@@ -41,10 +40,7 @@ def stage(database: str, table: str, payloads: Sequence[bytes], first_offset: in
     batch = project(pa.RecordBatch.from_arrays(bronze.columns, schema=pa.schema(numbered)), copy_columns(), _IDS)
     staged = Staged(table)
     staged.count(batch)
-    with adbc.connect(clients.postgres_uri("loader", database)) as connection, connection.cursor() as cursor:
-        cursor.execute(f'CREATE TABLE stage."{table}" ({stage_columns()})')
-        cursor.adbc_ingest(table, batch, mode="append", db_schema_name="stage")
-        connection.commit()
+    copy_batches(clients.postgres_uri("loader", database), "stage", table, [batch])
     return staged
 
 

@@ -94,10 +94,10 @@ def test_a_bi_reader_sees_the_marts_and_nothing_else(database):
                 reader.execute(statement)
 
 
-def test_a_grant_outlives_the_next_run(database):
+def test_a_grant_outlives_a_view_made_anew(database):
     with clients.postgres("postgres", database) as server:
         server.execute("grant usage on schema restricted to loader")
         server.execute("alter default privileges for role dbt in schema restricted grant select on tables to loader")
-    run_dbt(["build", "--select", "user_contact"], database=database)
+    run_dbt(["build", "--full-refresh", "--select", "user_contact"], database=database)
     with clients.postgres("loader", database) as granted:
         assert granted.execute("select count(*) from restricted.user_contact").fetchone() == (2,)

@@ -6,8 +6,7 @@ from decimal import Decimal
 import pytest
 
 from tests.stackfixture import EmbeddedStack
-from tests.starloads import at, build, order_event, rows, view
-from tests.warehouserows import deliver, empty_warehouse
+from tests.starloads import at, delivered, order_event, rows, view
 
 pytestmark = pytest.mark.integration
 
@@ -37,10 +36,7 @@ SHUFFLED = ((8, 0, 6), (4, 3), (7, 9), (2,), (1, 5))
 )
 def database(postgres: EmbeddedStack, request: pytest.FixtureRequest) -> Iterator[str]:
     assert postgres.runtime.exists()
-    with empty_warehouse("product_history") as name:
-        for load_id, numbers in enumerate(request.param, start=1):
-            deliver(name, load_id, [EVENTS[number] for number in numbers])
-            build(name)
+    with delivered("product_history", [[EVENTS[number] for number in numbers] for numbers in request.param]) as name:
         yield name
 
 

@@ -1,6 +1,6 @@
 """The web detail on real Postgres: the same rows whatever the loads, no whole address, odd user agents, and what the reports say."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,7 +12,7 @@ from loglake.events import Device, Event, Geo, Page, Product, Search
 from loglake.models import run_dbt
 from tests.sample import event, order
 from tests.stackfixture import EmbeddedStack
-from tests.starloads import build, rows
+from tests.starloads import delivered, rows
 from tests.warehouserows import deliver, empty_warehouse
 
 pytestmark = pytest.mark.integration
@@ -67,25 +67,19 @@ REPORTS = ("store_performance", "top_countries", "top_referrers", "traffic_sourc
 HOURLY = ("hourly_product_views", "hourly_clients")
 
 
-def delivered(name: str, loads: Sequence[Sequence[Event]]) -> Iterator[str]:
-    with empty_warehouse(name) as database:
-        for load_id, events in enumerate(loads, start=1):
-            deliver(database, load_id, events)
-            build(database)
-        yield database
-
-
 @pytest.fixture(scope="module")
 def at_once(postgres: EmbeddedStack) -> Iterator[str]:
     assert postgres.runtime.exists()
-    yield from delivered("web_at_once", [EVENTS])
+    with delivered("web_at_once", [EVENTS]) as database:
+        yield database
 
 
 @pytest.fixture(scope="module")
 def backwards(postgres: EmbeddedStack) -> Iterator[str]:
     """The same events in two loads, the last ones first, some of them sent again."""
     assert postgres.runtime.exists()
-    yield from delivered("web_backwards", [EVENTS[4:][::-1], EVENTS[:9][::-1]])
+    with delivered("web_backwards", [EVENTS[4:][::-1], EVENTS[:9][::-1]]) as database:
+        yield database
 
 
 @pytest.mark.parametrize("query", [WEB, PLACES, AGENTS, CLICKS, *(f"select * from marts.{name}" for name in (*REPORTS, *HOURLY))])
