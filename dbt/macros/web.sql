@@ -3,11 +3,15 @@
     'page_view', 'product_view', 'search_request', 'search_response', 'add_to_cart', 'remove_from_cart'
 {%- endmacro %}
 
-{# The network of a client's address, which is no person's: /24 of IPv4, /48 of IPv6. Null for a text that is no address. #}
+{#
+  The network of a client's address, which is no person's: /24 of IPv4, /48 of IPv6. Null for a text that is no address.
+  An IPv4 address that a server on IPv6 writes as `::ffff:192.0.2.7` is IPv4 (Postgres writes it so, in whatever dress it came).
+#}
 {% macro network_of(address) -%}
+    {%- set client = "regexp_replace(host(" ~ address ~ "::inet), '^::ffff:(?=[0-9]+[.])', '')::inet" -%}
     case
         when pg_input_is_valid({{ address }}, 'inet')
-            then network(set_masklen({{ address }}::inet, case family({{ address }}::inet) when 4 then 24 else 48 end))::text
+            then network(set_masklen({{ client }}, case family({{ client }}) when 4 then 24 else 48 end))::text
     end
 {%- endmacro %}
 
@@ -18,7 +22,7 @@
 
 {# The address of a page without its query and fragment, and without a user's name before the host. #}
 {% macro page_of(url) -%}
-    regexp_replace(split_part(split_part({{ url }}, '?', 1), '#', 1), '^([a-zA-Z][a-zA-Z0-9+.-]*://)[^/@]*@', '\1')
+    regexp_replace(split_part(split_part({{ url }}, '?', 1), '#', 1), '^([a-zA-Z][a-zA-Z0-9+.-]*://)[^/]*@', '\1')
 {%- endmacro %}
 
 {# The key of dim_location: one for each place that events tell together. #}

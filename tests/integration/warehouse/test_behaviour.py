@@ -79,7 +79,7 @@ def test_a_session_tells_how_it_began_went_and_ended(mixed: str) -> None:
         ("s3", "u1", Decimal("360.000"), 2, 0, 2, 0, 0, 0, Decimal("0.00"), None, False),
         ("s4", "u1", Decimal("0.000"), 2, 0, 0, 0, 0, 0, Decimal("0.00"), None, False),
     ]
-    assert found[0][12:] == ("page_view", "order_complete_response", "/", LANDING.referrer, "spring")
+    assert found[0][12:] == ("page_view", "order_complete_response", "/", "HTTPS://www.Search.example:443/q", "spring")
 
 
 def test_the_funnel_counts_the_sessions_that_got_so_far(mixed: str) -> None:
