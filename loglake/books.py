@@ -5,6 +5,7 @@ so the first finding names the first stage that is not right.
 """
 
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -73,7 +74,13 @@ class Books:
         return not self.findings
 
     def as_dict(self) -> dict[str, Any]:
-        return {"balanced": self.balanced, "findings": self.findings, "notes": self.notes, **asdict(self.facts)}
+        return {
+            "balanced": self.balanced,
+            "findings": self.findings,
+            "notes": self.notes,
+            "erased": self.facts.lake.erased,
+            **asdict(self.facts),
+        }
 
 
 def balance(facts: Facts) -> Books:
@@ -127,7 +134,9 @@ def _check_load(facts: Facts) -> tuple[list[str], list[str]]:
             f"load: {loaded.rows_read:,} rows read are not {loaded.rows_inserted:,} inserted + {loaded.rows_duplicate:,} duplicate "
             f"+ {loaded.rows_rejected:,} rejected"
         )
-    if facts.lake_at_load is not None and facts.lake_at_load != loaded.rows_since_full:
+    # Between the delete in the lake and the rebuild, loads go on with what they had read of the person.
+    is_settled = not facts.open_erasures
+    if is_settled and facts.lake_at_load is not None and facts.lake_at_load != loaded.rows_since_full:
         findings.append(
             f"load: {loaded.rows_since_full:,} rows were read of {facts.lake_at_load:,} in the lake's snapshot {loaded.snapshot_to}"
         )
@@ -137,7 +146,7 @@ def _check_load(facts: Facts) -> tuple[list[str], list[str]]:
         findings.append(f"raw: {facts.raw_rejected:,} rejects are there, but the manifests say {loaded.rows_rejected:,}")
     backlog = in_lake - (facts.lake_at_load if facts.lake_at_load is not None else loaded.rows_since_full)
     notes = [f"{backlog:,} rows in the lake are not loaded yet: the next batch will"] if backlog > 0 else []
-    if not backlog and facts.lake.rejected != facts.raw_rejected and loaded.rows_read == loaded.rows_since_full:
+    if is_settled and not backlog and facts.lake.rejected != facts.raw_rejected and loaded.rows_read == loaded.rows_since_full:
         findings.append(f"load: the lake holds {facts.lake.rejected:,} rejects, raw {facts.raw_rejected:,}")
     return findings, notes
 
@@ -152,6 +161,7 @@ def _check_marts(facts: Facts) -> list[str]:
 def gather() -> Facts:
     """Read the facts from Kafka, the lake and the warehouse; ServiceError when one of them does not answer."""
     # From the end of the data's way to its beginning, so that rows that move meanwhile look like a backlog, never like a loss.
+    began = datetime.now(UTC)
     with clients.postgres("monitor") as connection, connection.transaction():
         connection.execute("set transaction isolation level repeatable read read only")
         # Before the snapshot is taken: what a rebuild swaps in at this moment is seen whole, or not at all.
@@ -161,9 +171,10 @@ def gather() -> Facts:
         marts = {name: _rows(connection, "marts", name) for name in MARTS}
         dbt_load_id = _last_load_id(connection, "marts", "fact_event") if marts["fact_event"] is not None else None
         last_load_id = _last_load_id(connection, "ops", "load_manifest")
-        open_erasures = len(erasure.unfinished(connection).ids)
     bronze = lake.table()
     counted = lake.count(bronze) if bronze else LakeCount({}, 0, 0)
+    with clients.postgres("monitor") as connection:
+        open_erasures = erasure.open_since(connection, began)
     return Facts(
         topic=settings().kafka.topic,
         kafka=topic.bounds(settings().kafka.topic),

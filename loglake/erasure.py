@@ -35,10 +35,16 @@ _OPEN = "select coalesce(array_agg(erasure_id order by erasure_id), '{}'), max(n
 _BOOK = """
 insert into ops.erasure (subject, newest_record, started_at) values (vault.pseudonym(%s), %s, now()) returning erasure_id
 """
+#: Booked before is what a killed run left, or what was brought back after it was erased, and goes again.
+_BOOK_RECORDS = """
+insert into ops.erased_record select * from found
+on conflict (topic, partition, "offset") do update set erasure_id = excluded.erasure_id
+"""
 _POSITIONS = """
 select topic, partition, "offset" from ops.erased_record join ops.erasure using (erasure_id)
 where finished_at is null order by 1, 2, 3
 """
+_OPEN_SINCE = "select count(*) from ops.erasure where finished_at is null or finished_at >= %s"
 _ERASED = 'select topic, partition, array_agg("offset") from ops.erased_record group by topic, partition'
 _IN_RAW = """
 select (select count(*) from raw.log_events join ops.erased_record using (topic, partition, "offset") where erasure_id = any(%(open)s)),
@@ -71,13 +77,17 @@ def book(connection: psycopg.Connection, user_id: str, positions: Iterable[Posit
         with cursor.copy("copy found from stdin") as rows:
             for position in positions:
                 rows.write_row((*position, erasure_id))
-        # What a killed run has booked is booked.
-        cursor.execute("insert into ops.erased_record select * from found on conflict do nothing")
+        cursor.execute(_BOOK_RECORDS)
 
 
 def unfinished(connection: psycopg.Connection) -> Open:
     """The erasures that wait to be finished."""
     return Open(*connection.execute(_OPEN).fetchall()[0])
+
+
+def open_since(connection: psycopg.Connection, moment: datetime) -> int:
+    """How many erasures are not finished, or were not at that moment: what was read since may still hold their records."""
+    return int(connection.execute(_OPEN_SINCE, [moment]).fetchall()[0][0])
 
 
 def positions(connection: psycopg.Connection) -> list[Position]:

@@ -107,6 +107,11 @@ class LakeCount:
     good: int
     rejected: int
 
+    @property
+    def erased(self) -> int:
+        """Records that the lake has held, and that were erased on a person's request."""
+        return sum(held.erased - held.unerased for partitions in self.topics.values() for held in partitions.values())
+
 
 def count(lake: StaticTable) -> LakeCount:
     """Read the position of every row of the current snapshot and count, and what the books say was erased."""

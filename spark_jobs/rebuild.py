@@ -78,6 +78,7 @@ def rebuild(admin: psycopg.Connection, on_step: OnStep) -> Rebuilt:
         on_step("bringing the shadow up to date, then swapping it in")
         with merge.only_loader(_LOCK_SECONDS), models.only_run():
             held = time.monotonic()
+            merge.drop_leftovers(loader)
             load_new(loader, prefix=prefix)
             shadow.copy_snapshot(admin, prefix)
             models.run_dbt(["build"], prefix=prefix)

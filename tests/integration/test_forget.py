@@ -5,8 +5,11 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -126,48 +129,6 @@ def balanced(stack: EmbeddedStack) -> dict[str, Any]:
     return books
 
 
-def test_forgetting_leaves_all_as_if_the_person_had_never_come(lake_stream: EmbeddedStack, tmp_path: Path) -> None:
-    somebody, bystander = person(91), person(92)
-    # given a warehouse without the person, and then with; their records are the last of their partition
-    pipeline.generate(lake_stream, tmp_path / "before", "--count", "1000", "--seed", "41", *FLAWS)
-    publish(bystander.bystander_events())
-    bring(lake_stream)
-    before = contents()
-    publish(somebody.events(bystander), somebody.broken)
-    loaded = bring(lake_stream)
-    assert (loaded["rows_inserted"], loaded["rows_rejected"]) == (6, 1)
-    assert traces(somebody.name) > 0
-    assert mentions(somebody.name) != []
-    # when they are forgotten
-    report = json.loads(pipeline.run(lake_stream, "forget", "--user", somebody.name, "--yes", "--json").splitlines()[-1])
-    # then it says what went
-    assert {name: report[name] for name in ("events", "session_events", "rejected", "raw_events", "raw_rejected")} == {
-        "events": 5, "session_events": 1, "rejected": 1, "raw_events": 6, "raw_rejected": 1,
-    }  # fmt: skip
-    assert report["files_rewritten"] > 0
-    assert report["snapshots_expired"] > 1
-    assert report["files_removed"] > report["snapshots_expired"]
-    assert report["in_kafka_until"] > "2026"
-    # and nothing else is another
-    assert contents() == before
-    assert traces(somebody.name) == 0
-    assert mentions(somebody.name) == []
-    balanced(lake_stream)
-    # and the stream goes on after the erased records, also when it starts anew and its last batch is no longer in the table's history
-    pid = lake_stream.kill("lake-stream")
-    lake_stream.wait_healthy("lake-stream", not_pid=pid)
-    truth = pipeline.generate(lake_stream, tmp_path / "after", "--count", "500", "--seed", "42", "--resent", "0.1")
-    pipeline.exactly_once(pipeline.wait_in_lake(lake_stream))
-    loaded = pipeline.load(lake_stream)
-    assert (loaded["rows_read"], loaded["rows_inserted"]) == (truth.acknowledged, 500)
-    assert traces(somebody.name) == 0
-    pipeline.run(lake_stream, "model")
-    balanced(lake_stream)
-    # and asked again it finds nothing
-    again = pipeline.run(lake_stream, "forget", "--user", somebody.name, "--yes")
-    assert "nothing was found" in again
-
-
 def kill(process: "subprocess.Popen[str]") -> None:
     """kill -9 of a command and of what it started."""
     family = psutil.Process(process.pid).children(recursive=True)
@@ -178,32 +139,104 @@ def kill(process: "subprocess.Popen[str]") -> None:
     process.communicate(timeout=60)
 
 
-def test_a_killed_forget_is_finished_by_the_next_while_events_come(lake_stream: EmbeddedStack, tmp_path: Path) -> None:
-    somebody = person(93)
-    publish(somebody.events(person(94)), somebody.broken)
+@contextmanager
+def resending(events: Sequence[Event]) -> Iterator[None]:
+    """Send the same events again and again: the lake grows, the warehouse counts duplicates and is otherwise as before."""
+    enough = threading.Event()
+
+    def send() -> None:
+        while not enough.wait(0.2):
+            publish(events)
+
+    with ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(send)
+        try:
+            yield
+        finally:
+            enough.set()
+        sent.result()
+
+
+@dataclass(frozen=True)
+class Story:
+    """Two who were forgotten: `loaded`, from lake and warehouse, by a run that was killed; then `waiting`, who was in the lake only."""
+
+    loaded: Person
+    waiting: Person
+    before: dict[str, Any]
+    when_killed: dict[str, Any]
+    traces_when_killed: int
+    report: dict[str, Any]
+    after: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def forgotten(lake_stream: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    loaded, waiting, bystander = person(91), person(92), person(93)
+    # a warehouse without them, then with one
+    pipeline.generate(lake_stream, tmp_path_factory.mktemp("ledger") / "before", "--count", "1000", "--seed", "41", *FLAWS)
+    publish(bystander.bystander_events())
     bring(lake_stream)
-    sender = pipeline.popen(lake_stream, "generate", "--rate", "50", "--seed", "43", "--ledger", str(tmp_path / "ledger"))
-    try:
-        # given a run that is killed when the person is no longer in the lake, but still in the warehouse
-        victim = pipeline.popen(lake_stream, "forget", "--user", somebody.name, "--yes")
+    before = contents()
+    publish(loaded.events(bystander), loaded.broken)
+    load = bring(lake_stream)
+    assert (load["rows_inserted"], load["rows_rejected"]) == (6, 1)
+    with clients.postgres("loader") as loader:  # what a killed load leaves
+        loader.execute("create table stage.load_0_killed as select * from raw.log_events")
+    assert traces(loaded.name) > 0
+    assert mentions(loaded.name) != []
+    # a run that is killed when they are no longer in the lake, but still in the warehouse, while events come
+    with resending(bystander.bystander_events()):
+        victim = pipeline.popen(lake_stream, "forget", "--user", loaded.name, "--yes")
         wait_for("the forget to rebuild", lambda: victim.poll() is not None or leftovers() != [])
         assert victim.poll() is None, victim.communicate()[0]
         kill(victim)
-        assert traces(somebody.name) > 0
-        assert any("erasures are not finished" in note for note in pipeline.books(lake_stream)["notes"])
-        # when it is run again
-        pipeline.run(lake_stream, "forget", "--user", somebody.name, "--yes")
-    finally:
-        sender.send_signal(signal.SIGTERM)
-        sender.communicate(timeout=120)
-    # then it is finished, and nothing that came meanwhile was lost or read twice
-    assert (traces(somebody.name), mentions(somebody.name), leftovers()) == (0, [], [])
+    left, books = traces(loaded.name), pipeline.books(lake_stream)
+    # one of the other, whose records are the last of their partition
+    publish(waiting.events(bystander), waiting.broken)
+    pipeline.wait_in_lake(lake_stream)
+    report = json.loads(pipeline.run(lake_stream, "forget", "--user", waiting.name, "--yes", "--json").splitlines()[-1])
+    return Story(loaded, waiting, before, books, left, report, contents())
+
+
+def test_forgetting_leaves_all_as_if_the_person_had_never_come(forgotten: Story, lake_stream: EmbeddedStack) -> None:
+    report = forgotten.report
+    # of the lake it says what this run found, of the warehouse what all unfinished ones did
+    assert {name: report[name] for name in ("events", "session_events", "rejected", "raw_events", "raw_rejected")} == {
+        "events": 5, "session_events": 1, "rejected": 1, "raw_events": 6, "raw_rejected": 1,
+    }  # fmt: skip
+    assert report["files_rewritten"] > 0
+    assert report["snapshots_expired"] > 1
+    assert report["files_removed"] > report["snapshots_expired"]
+    assert report["in_kafka_until"] > "2026"
+    assert forgotten.after == forgotten.before
+    assert traces(forgotten.waiting.name) == 0
+    assert mentions(forgotten.waiting.name) == []
+    assert balanced(lake_stream)["erased"] == 14
+
+
+def test_a_killed_forget_is_finished_by_the_next(forgotten: Story) -> None:
+    assert forgotten.traces_when_killed > 0
+    assert forgotten.when_killed["findings"] == []
+    assert any("1 erasures are not finished" in note for note in forgotten.when_killed["notes"])
+    assert (traces(forgotten.loaded.name), mentions(forgotten.loaded.name), leftovers()) == (0, [], [])
+    assert pipeline.query("select tablename from pg_tables where schemaname = 'stage'") == []
+
+
+def test_the_stream_goes_on_after_the_erased_records(forgotten: Story, lake_stream: EmbeddedStack, tmp_path: Path) -> None:
+    # also when it starts anew, and its last batch is no longer in the table's history
+    pid = lake_stream.kill("lake-stream")
+    lake_stream.wait_healthy("lake-stream", not_pid=pid)
+    truth = pipeline.generate(lake_stream, tmp_path / "after", "--count", "500", "--seed", "42", "--resent", "0.1")
     pipeline.exactly_once(pipeline.wait_in_lake(lake_stream))
-    bring(lake_stream)
+    load = pipeline.load(lake_stream)
+    assert (load["rows_read"], load["rows_inserted"]) == (truth.acknowledged, 500)
+    assert traces(forgotten.loaded.name) + traces(forgotten.waiting.name) == 0
     balanced(lake_stream)
+    assert "nothing was found" in pipeline.run(lake_stream, "forget", "--user", forgotten.waiting.name, "--yes")
 
 
-@pytest.mark.usefixtures("lake_stream")
+@pytest.mark.usefixtures("forgotten")
 def test_a_row_that_is_missing_without_a_booking_unbalances_the_books(lake_stream: EmbeddedStack) -> None:
     booked = 'select topic, partition, "offset", erasure_id from ops.erased_record order by 3 limit 1'
     with clients.postgres("postgres") as admin:

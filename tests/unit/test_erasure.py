@@ -8,6 +8,7 @@ import pytest
 from consumers.position import next_offsets
 from loglake import tables
 from loglake.books import balance
+from loglake.cli.batch import print_books
 from loglake.lake import LakeCount, PartitionCount, count_partition
 from spark_jobs.forget import needles
 from tests.unit.test_books import FACTS
@@ -48,6 +49,26 @@ def test_a_record_that_is_booked_as_erased_but_there_is_a_finding_once_its_erasu
     under_way = balance(replace(there, open_erasures=1))
     assert under_way.findings == []
     assert under_way.notes == ["1 erasures are not finished: where no `loglake forget` is running, run it again"]
+
+
+def test_a_load_between_the_delete_in_the_lake_and_the_rebuild_is_no_finding():
+    lake = LakeCount({"t": {**FACTS.lake.topics["t"], 0: PartitionCount(58, 0, 59, 0, erased=2)}}, 96, 2)
+    short = replace(FACTS, lake=lake, lake_at_load=98)
+    assert balance(replace(short, open_erasures=1)).findings == []
+    assert balance(short).findings == [
+        "load: 100 rows were read of 98 in the lake's snapshot 5", "load: the lake holds 2 rejects, raw 3",
+    ]  # fmt: skip
+
+
+def test_the_printed_books_say_what_was_erased_where_something_was(capsys):
+    erased = LakeCount({"t": {**FACTS.lake.topics["t"], 0: PartitionCount(58, 0, 59, 0, erased=2)}}, 97, 3)
+    print_books(balance(replace(FACTS, lake=erased)))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["erased", "2"] in lines
+    assert lines[-1] == ["balanced"]
+    assert balance(replace(FACTS, lake=erased)).as_dict()["erased"] == 2
+    print_books(balance(FACTS))
+    assert "erased" not in capsys.readouterr().out
 
 
 def test_an_id_is_looked_for_as_a_json_string():
