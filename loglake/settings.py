@@ -112,7 +112,7 @@ class PostgresSettings(_Settings):
     database: str = Field("loglake", description="database of the warehouse")
     catalog_database: str = Field("lake_catalog", description="database of the Iceberg catalog")
     airflow_database: str = Field("airflow", description="database of Airflow's metadata")
-    shared_buffers: str = Field("256MB", description="page cache of the embedded server")
+    shared_buffers: str = Field("512MB", description="page cache of the embedded server")
     postgres_password: SecretStr = Field(SecretStr(""), description="password of the Postgres role postgres; `up` generates it")
     lake_catalog_password: SecretStr = Field(SecretStr(""), description="password of the Postgres role lake_catalog; `up` generates it")
     loader_password: SecretStr = Field(SecretStr(""), description="password of the Postgres role loader; `up` generates it")

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 
 import psycopg
 from psycopg import sql
@@ -95,13 +96,20 @@ def merge(connection: psycopg.Connection, staged: Sequence[Staged], manifest: Ma
         connection.execute(sql.SQL("set local work_mem = {}").format(sql.Literal(_SORT_MEMORY)))
         for month in months(set().union(*(part.id_prefixes for part in staged)), datetime.now(UTC)):
             _ensure_partition(connection, month, f"{prefix}raw")
-        inserted = connection.execute(_insert(rows, schemas), manifest).rowcount
+        inserted = connection.execute(_insert(rows, schemas), {**manifest, "newest": _newest(connection, schemas)}).rowcount
         rejected = connection.execute(sql.SQL(_REJECTED).format(staged=rows, **schemas), manifest).rowcount if bad else 0
         counts = Counts(good + bad, inserted, good - inserted + bad - rejected, rejected)
         connection.execute(sql.SQL(_MANIFEST).format(**schemas), {**manifest, **vars(counts)})
         for table in tables:
             connection.execute(sql.SQL("drop table {}").format(table))
     return counts
+
+
+def _newest(connection: psycopg.Connection, schemas: Mapping[str, sql.Identifier]) -> UUID:
+    """The greatest event id that is loaded; the nil UUID when none is."""
+    query = "select event_id from {raw}.log_events order by event_id desc limit 1"
+    row = connection.execute(sql.SQL(query).format(**schemas)).fetchone()
+    return row[0] if row else UUID(int=0)
 
 
 def _insert(staged: sql.Composed, schemas: Mapping[str, sql.Identifier]) -> sql.Composed:
@@ -115,12 +123,16 @@ def _insert(staged: sql.Composed, schemas: Mapping[str, sql.Identifier]) -> sql.
     # Of copies within one load the first that Kafka received stays; ids in order also suit the primary key's index.
     # ON CONFLICT would do, but its speculative insertion costs a quarter of the statement, and the lock keeps other loaders out.
     # What is known is asked for in a scalar subquery: always a look into the index, where NOT EXISTS may become a scan of all history.
+    # Ids grow with time, so most are above all known ones and need no look.
     statement = """
         insert into {raw}.log_events ({targets}, load_id)
         select distinct on (event_id) {values}, %(load_id)s
         from ({staged}) as staged
         where reject_reason is null
-            and (select true from {raw}.log_events as known where known.event_id = staged.event_id::uuid) is null
+            and (
+                event_id::uuid > %(newest)s
+                or (select true from {raw}.log_events as known where known.event_id = staged.event_id::uuid) is null
+            )
         order by event_id, kafka_timestamp, "offset"
     """
     return sql.SQL(statement).format(targets=targets, values=values, staged=staged, **schemas)

@@ -38,6 +38,8 @@ def server_settings(config: PostgresSettings) -> dict[str, str]:
         "maintenance_work_mem": "128MB",
         "work_mem": "16MB",
         "wal_compression": "pglz",
+        # A load writes more log than the default eighth of a segment takes between two flushes, and would do the writing itself.
+        "wal_buffers": "64MB",
         "max_wal_size": "4GB",
         "checkpoint_timeout": "15min",
         "synchronous_commit": "on",

@@ -64,9 +64,9 @@ def test_an_event_is_there_once_and_its_first_copy_stays(database):
     staged = stage(database, "a", encoded(late_copy, event(2)), 10), stage(database, "b", [*encoded(event(1)), b"{", b"no"], 0)
     assert merged(database, 1, *staged) == (5, 2, 1, 2)
     assert query(database, 'select "offset" from raw.log_events order by event_id') == [(0,), (11,)]
-    again = stage(database, "c", [*encoded(late_copy, event(3)), b"{"], 20)
-    assert merged(database, 2, again) == (3, 1, 1, 1)
-    assert query(database, 'select "offset", load_id from raw.log_events order by event_id') == [(0, 1), (11, 1), (21, 2)]
+    again = stage(database, "c", [*encoded(late_copy, event(3), event(2), event(0)), b"{"], 20)
+    assert merged(database, 2, again) == (5, 2, 2, 1)
+    assert query(database, 'select "offset", load_id from raw.log_events order by event_id') == [(23, 2), (0, 1), (11, 1), (21, 2)]
 
 
 def test_a_record_that_was_rejected_before_counts_as_a_duplicate(database):
