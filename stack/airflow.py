@@ -37,6 +37,7 @@ def services() -> tuple[Service, ...]:
             title="Airflow API and UI",
             command=_command("api-server"),
             probe=_api_probe,
+            after=("postgres",),
             ports=(Port.of(config, "port"),),
             url=base_url(),
             prepare=prepare,
@@ -46,6 +47,7 @@ def services() -> tuple[Service, ...]:
             title="Airflow scheduler",
             command=_command("scheduler", "--skip-serve-logs"),
             probe=_heartbeat_probe("SchedulerJob"),
+            after=("airflow-api",),
             prepare=prepare,
             # stack.guard ends the scheduler, its workers and their tasks, which are in process groups of their own.
             stop_group=False,
@@ -55,6 +57,7 @@ def services() -> tuple[Service, ...]:
             title="Airflow DAG processor",
             command=_command("dag-processor"),
             probe=_heartbeat_probe("DagProcessorJob"),
+            after=("airflow-api",),
             prepare=prepare,
         ),
     )

@@ -31,6 +31,7 @@ def services() -> tuple[Service, Service]:
         command=_command(nodes.DATANODE),
         environment=environment,
         probe=datanode_probe,
+        after=(namenode.name,),
         ports=(Port.of(config, "datanode_port"), Port.of(config, "datanode_http_port"), Port.of(config, "datanode_ipc_port")),
         prepare=_make_data_folder,
     )

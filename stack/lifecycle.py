@@ -1,9 +1,10 @@
-"""Bring the stack up, one service behind the other's health gate, and take it down again without a trace."""
+"""Bring the stack up, each service behind the health gates of those it needs, and take it down again without a trace."""
 
 import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 
 from loglake.errors import BadInputError, ServiceError
 from loglake.settings import generate_secrets, settings
@@ -52,8 +53,7 @@ def up(names: Sequence[str], report: Report) -> tuple[Service, ...]:
         checks.ports(idle)
         if not daemon.running():
             daemon.start()
-        for service in wanted:
-            _start(daemon, service, report)
+        _start_all(daemon, wanted, report)
     return wanted
 
 
@@ -93,32 +93,57 @@ def _stop_all(daemon: Daemon, report: Callable[[str], None]) -> None:
         report(name)
 
 
-def _start(daemon: Daemon, service: Service, report: Report) -> None:
+@dataclass(frozen=True)
+class _Start:
+    """A service whose process was started (or is kept, as it ran before), and whose gate is still closed."""
+
+    service: Service
+    kept: bool
+    begun: float
+    deadline: float
+    process: Process
+
+
+def _start_all(daemon: Daemon, wanted: Sequence[Service], report: Report) -> None:
+    """Start each service once those it needs are healthy; several come up at a time."""
+    waiting, starting = list(wanted), list[_Start]()
+    while waiting or starting:
+        lacking = {service.name for service in (*waiting, *(start.service for start in starting))}
+        for service in [service for service in waiting if lacking.isdisjoint(service.after)]:
+            waiting.remove(service)
+            starting.append(_start(daemon, service, report))
+        for start in [start for start in starting if _passed(daemon, start)]:
+            starting.remove(start)
+            start.service.complete()
+            report(start.service, "kept" if start.kept else "running", time.monotonic() - start.begun)
+        if starting:
+            time.sleep(_POLL_SECONDS)
+
+
+def _start(daemon: Daemon, service: Service, report: Report) -> _Start:
     begun = time.monotonic()
     kept = _lives(daemon.process(service.name))
     report(service, "starting", 0.0)
     if not kept:
         service.prepare()
         daemon.start_process(service.name)
-    _gate(daemon, service)
-    service.complete()
-    report(service, "kept" if kept else "running", time.monotonic() - begun)
+    return _Start(service, kept, begun, time.monotonic() + service.gate_seconds, daemon.process(service.name))
 
 
-def _gate(daemon: Daemon, service: Service) -> None:
-    """Wait until the service's probe is content; stop it and raise ServiceError when it dies or takes too long."""
-    first = daemon.process(service.name)
-    deadline = time.monotonic() + service.gate_seconds
-    while lacking := service.lacks(first.started):
-        now = daemon.process(service.name)
-        died = not _lives(now) or now.state == "BACKOFF" or now.pid != first.pid
-        if died or time.monotonic() > deadline:
-            if _lives(now):
-                daemon.stop_process(service.name)
-            said = logs.last_problem(settings().runtime.logs_dir / f"{service.name}.log")
-            what = "ended while it was starting" if died else f"is not healthy after {service.gate_seconds:.0f} s: {lacking}"
-            raise ServiceError(f"{service.name} {what}{f' ({said})' if said else ''}; see `loglake logs {service.name}`")
-        time.sleep(_POLL_SECONDS)
+def _passed(daemon: Daemon, start: _Start) -> bool:
+    """Whether the service's probe is content; when it died or takes too long, stop it and raise ServiceError."""
+    service = start.service
+    if not (lacking := service.lacks(start.process.started)):
+        return True
+    now = daemon.process(service.name)
+    died = not _lives(now) or now.state == "BACKOFF" or now.pid != start.process.pid
+    if died or time.monotonic() > start.deadline:
+        if _lives(now):
+            daemon.stop_process(service.name)
+        said = logs.last_problem(settings().runtime.logs_dir / f"{service.name}.log")
+        what = "ended while it was starting" if died else f"is not healthy after {service.gate_seconds:.0f} s: {lacking}"
+        raise ServiceError(f"{service.name} {what}{f' ({said})' if said else ''}; see `loglake logs {service.name}`")
+    return False
 
 
 def _lives(process: Process | None) -> bool:

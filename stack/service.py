@@ -38,6 +38,7 @@ class Service:
 
     `prepare` runs before each start (write configuration, format storage), `complete` once the probe is content
     (create roles, topics); both must be harmless when repeated and raise ServiceError with one clear line.
+    It is started when the services named in `after` are healthy, as far as they are of this stack.
     An exit with one of `final_exit_codes` is the program's own decision: it is not started again.
     """
 
@@ -45,6 +46,7 @@ class Service:
     title: str
     command: tuple[str, ...]
     probe: Probe
+    after: tuple[str, ...] = ()
     ports: tuple[Port, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     directory: Path = PROJECT

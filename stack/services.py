@@ -1,4 +1,4 @@
-"""Every service of the embedded stack, in the order they are started."""
+"""Every service of the embedded stack, each behind those it needs."""
 
 import sys
 from datetime import datetime
@@ -30,6 +30,7 @@ def lake_stream() -> Service:
         command=(sys.executable, "-m", "consumers.lake_stream"),
         environment=spark.environment(),
         probe=stream_probe,
+        after=("postgres", "kafka", "datanode", "spark-worker"),
         gate_seconds=240.0,
         # The signal is for the stream alone: it lets its batch finish (for up to 60 s), for which it needs its JVM.
         stop_group=False,

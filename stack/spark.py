@@ -65,6 +65,7 @@ def services() -> tuple[Service, Service]:
         command=_spark_class("worker.Worker", *size, *places, f"spark://{LOOPBACK}:{config.master_port}"),
         environment=environment(),
         probe=worker_probe,
+        after=(master.name,),
         ports=(Port.of(config, "worker_ui_port"),),
         url=f"http://{LOOPBACK}:{config.worker_ui_port}",
         prepare=_make_folders,

@@ -10,6 +10,7 @@ from supervisor.datatypes import dict_of_key_value_pairs
 from loglake.errors import ServiceError
 from stack import config
 from stack.service import Port, Service
+from stack.services import services
 
 pytestmark = pytest.mark.unit
 RUNTIME, LOGS = Path("/run/lake"), Path("/run/lake/logs")
@@ -69,3 +70,9 @@ def test_socket_is_short_enough_for_the_kernel() -> None:
     assert config.socket_path(RUNTIME) == RUNTIME / "supervisor.sock"
     assert len(str(config.socket_path(long))) < 100
     assert config.socket_path(long) == config.socket_path(long) != config.socket_path(long / "other")
+
+
+def test_each_service_comes_behind_what_it_needs() -> None:
+    names = [service.name for service in services()]
+    for service in services():
+        assert set(service.after) <= set(names[: names.index(service.name)]), service.name

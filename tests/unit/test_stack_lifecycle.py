@@ -92,6 +92,22 @@ def test_up_twice_keeps_what_runs_and_down_stops_it_in_reverse(stack: Stack) -> 
     assert stack.down() == ([], 0)
 
 
+def test_services_come_up_together_and_each_after_what_it_needs(stack: Stack) -> None:
+    def healthy_once_the_other_lives(_started: datetime) -> str:
+        return "" if stack.daemon.process("second").pid else "the other one was not started"
+
+    stack.services = [
+        stack.service("first", probe=healthy_once_the_other_lives),
+        stack.service("second"),
+        stack.service("third", after=("first", "second", "elsewhere")),
+    ]
+
+    stack.up()
+
+    begun = stack.told.index(("third", "starting"))
+    assert {told for told in stack.told[:begun] if told[1] == "running"} == {("first", "running"), ("second", "running")}
+
+
 def test_what_dies_in_its_start_is_one_line_and_the_next_up_goes_on(stack: Stack) -> None:
     dying = (sys.executable, "-c", "import sys; sys.exit('ERROR the disk is full')")
     stack.services[1] = stack.service("second", command=dying, probe=lambda _: "not yet")
