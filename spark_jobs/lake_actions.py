@@ -1,0 +1,78 @@
+"""Iceberg's own maintenance of the lake's table, one function each: what `loglake maintain` and `loglake forget` have done.
+
+None of them makes a row new or takes one away: their snapshots are replacements, which the load's append scan leaves out.
+"""
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+
+from pyspark.sql import SparkSession
+
+from loglake import tables
+from loglake.spark import iceberg_table, java_iterator
+
+#: A work unit of compaction: so many files are read, written and committed at once, and lost when it is killed.
+_FILES_AT_ONCE = 1000
+
+
+class Compacted(NamedTuple):
+    """Small files that were read, and those that were written in their place."""
+
+    before: int
+    after: int
+    is_last: bool
+
+
+def compact(spark: SparkSession, day: date, target_bytes: int, min_files: int) -> Compacted:
+    """One work unit of a day's compaction (bin-pack, in the order of the files); `is_last` when the day has nothing more to do.
+
+    Appends meanwhile are no conflict; a file that somebody deletes meanwhile is, and nothing is changed then.
+    """
+    options = {
+        "target-file-size-bytes": target_bytes,
+        "min-input-files": min_files,
+        "max-files-to-rewrite": _FILES_AT_ONCE,
+    }
+    pairs = ", ".join(f"'{name}', '{value}'" for name, value in options.items())
+    within = f"kafka_timestamp >= TIMESTAMP '{day}' AND kafka_timestamp < TIMESTAMP '{day + timedelta(days=1)}'"
+    call = f"""CALL {tables.CATALOG}.system.rewrite_data_files(
+        table => '{tables.FULL_NAME}', strategy => 'binpack', options => map({pairs}), where => "{within}")"""
+    (row,) = spark.sql(call).collect()
+    before, after = int(row["rewritten_data_files_count"]), int(row["added_data_files_count"])
+    return Compacted(before, after, before < _FILES_AT_ONCE or after >= before)
+
+
+def rewrite_manifests(spark: SparkSession) -> tuple[int, int]:
+    """Few manifests in the place of the many that appends left, one per commit: how many were replaced, and by how many."""
+    (row,) = spark.sql(f"CALL {tables.CATALOG}.system.rewrite_manifests(table => '{tables.FULL_NAME}')").collect()
+    return int(row["rewritten_manifests_count"]), int(row["added_manifests_count"])
+
+
+def expire(spark: SparkSession, snapshot_ids: Iterable[int]) -> int:
+    """Expire these snapshots and no other; the number of files removed, which only they held."""
+    action = _actions(spark).expireSnapshots(iceberg_table(spark))
+    # Otherwise the table's own age limit (five days) would expire others too, among them what the load still has to read.
+    action = action.expireOlderThan(0)
+    for snapshot_id in snapshot_ids:
+        action = action.expireSnapshotId(snapshot_id)
+    result = action.execute()
+    return int(result.deletedDataFilesCount() + result.deletedManifestsCount() + result.deletedManifestListsCount())
+
+
+def remove_orphans(spark: SparkSession, before: datetime) -> int:
+    """Remove files of the table's folder that no snapshot knows and that were last written before then; their number."""
+    action = _actions(spark).deleteOrphanFiles(iceberg_table(spark)).olderThan(int(before.timestamp() * 1000))
+    return sum(1 for _ in java_iterator(action.execute().orphanFileLocations()))
+
+
+def count_orphans(spark: SparkSession, before: datetime) -> int:
+    """How many files `remove_orphans` would remove."""
+    call = f"""CALL {tables.CATALOG}.system.remove_orphan_files(
+        table => '{tables.FULL_NAME}', older_than => TIMESTAMP '{before:%Y-%m-%d %H:%M:%S}', dry_run => true)"""
+    return len(spark.sql(call).collect())
+
+
+def _actions(spark: SparkSession) -> Any:
+    jvm: Any = spark.sparkContext._jvm
+    return jvm.org.apache.iceberg.spark.actions.SparkActions.get(spark._jsparkSession)
