@@ -1,0 +1,141 @@
+"""Backfill of the lake from Kafka: the records of a range of time that it lacks. Run as `python -m consumers.backfill --from T --to T`.
+
+The stream writes only what comes after the last record that the lake has held of a partition, a backfill only what lies before it, so
+they never write the same; two backfills exclude each other. A record is missing when neither the lake has its offset nor an erasure
+accounts for it. The missing ones are one append, so that a killed backfill has written all of them or none.
+"""
+
+import argparse
+import json
+import logging
+import sys
+import time
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import pairwise
+
+import numpy as np
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from consumers.lake_stream import bronze_rows
+from loglake import clients, erasure, lake, logs, resolutions, tables, timerange, topic
+from loglake.erasure import Offsets
+from loglake.errors import BadInputError, LoglakeError, ServiceError
+from loglake.settings import settings
+from loglake.spark import batch_session
+from loglake.topic import Bounds
+
+log = logging.getLogger("consumers.backfill")
+
+#: Offsets of a partition, from the first up to and without the second.
+Gap = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Backfilled:
+    """How many records of the range Kafka still has before the end of the lake, and how many of them the lake lacked."""
+
+    records: int
+    appended: int
+    dry_run: bool
+    seconds: float
+
+    def as_json(self) -> str:
+        """One line: the fields and the note."""
+        return json.dumps({**asdict(self), "note": self.note})
+
+    @property
+    def note(self) -> str:
+        of = f"{self.records:,} records of the range in Kafka"
+        if not self.appended:
+            return f"backfill from Kafka: the lake lacks none of {of}, {self.seconds:.1f} s"
+        if self.dry_run:
+            return f"dry run: of {of} the lake lacks {self.appended:,}, {self.seconds:.1f} s"
+        what = f"of {of} the lake lacked {self.appended:,}, and has them now"
+        return f"backfill from Kafka: {what}; the next load brings them, {self.seconds:.1f} s"
+
+
+def run(start: datetime, end: datetime, *, dry_run: bool = False) -> Backfilled:
+    """Append what the lake lacks of the records that Kafka received from `start` on and before `end`."""
+    began, name = time.monotonic(), settings().kafka.topic
+    with clients.postgres("loader") as connection:
+        resolutions.only_repair(connection)
+        bronze = lake.table()
+        if bronze is None:
+            raise BadInputError("the lake is empty: the stream brings everything, start it with `loglake up`")
+        accounted = merged(lake.offsets(bronze), erasure.offsets(connection))
+        wanted = below(topic.received_between(name, start, end), accounted, name)
+        missing = [gap for number, bounds in wanted.items() for gap in gaps(number, bounds, accounted[name, number])]
+        lacking = sum(end - start for _, start, end in missing)
+        if missing and not dry_run:
+            with batch_session("loglake-backfill") as spark:
+                append(spark, name, missing, lacking)
+    return Backfilled(sum(bounds.end - bounds.first for bounds in wanted.values()), lacking, dry_run, time.monotonic() - began)
+
+
+def merged(held: Offsets, erased: Offsets) -> Offsets:
+    """The offsets that need not be brought: the lake has them, or they were erased."""
+    none = np.array([], dtype=np.int64)
+    return {place: np.union1d(held.get(place, none), erased.get(place, none)) for place in held.keys() | erased.keys()}
+
+
+def below(wanted: dict[int, Bounds], accounted: Offsets, name: str) -> dict[int, Bounds]:
+    """Of the wanted offsets those before the last that the lake has held of each partition: the stream brings the others."""
+    found = {}
+    for number, bounds in wanted.items():
+        if (name, number) in accounted:
+            end = min(bounds.end, int(accounted[name, number][-1]))
+            if end > bounds.first:
+                found[number] = Bounds(bounds.first, end)
+    return found
+
+
+def gaps(number: int, bounds: Bounds, accounted: np.ndarray) -> list[Gap]:
+    """The runs of offsets within the bounds that are not accounted for (sorted, without repeats)."""
+    inside = accounted[(accounted >= bounds.first) & (accounted < bounds.end)]
+    edges = np.concatenate([[bounds.first - 1], inside, [bounds.end]])
+    return [(number, int(before) + 1, int(after)) for before, after in pairwise(edges) if after - before > 1]
+
+
+def append(spark: SparkSession, name: str, missing: list[Gap], lacking: int) -> None:
+    """Append these records as bronze rows in one commit; ServiceError, and nothing is appended, when Kafka does not give all of them."""
+    rows = bronze_rows(records(spark, name, missing)).cache()
+    found = rows.count()
+    if found != lacking:
+        raise ServiceError(f"Kafka gave {found} of {lacking} missing records, the others have expired: name a range that begins later")
+    rows.writeTo(tables.FULL_NAME).append()
+
+
+def records(spark: SparkSession, name: str, missing: list[Gap]) -> DataFrame:
+    """What Kafka has at these offsets."""
+    first, last = dict[str, int](), dict[str, int]()
+    for number, start, end in missing:
+        first[str(number)] = min(start, first.get(str(number), start))
+        last[str(number)] = max(end, last.get(str(number), end))
+    source = spark.read.format("kafka").options(
+        **clients.kafka_for_spark(), assign=json.dumps({name: [int(number) for number in first]}),
+        startingOffsets=json.dumps({name: first}), endingOffsets=json.dumps({name: last}), failOnDataLoss="true",
+    )  # fmt: skip
+    runs = spark.createDataFrame(missing, "number int, first bigint, beyond bigint")
+    is_missing = (F.col("partition") == F.col("number")) & (F.col("offset") >= F.col("first")) & (F.col("offset") < F.col("beyond"))
+    return source.load().join(F.broadcast(runs), on=is_missing, how="left_semi")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Append to the lake what it lacks of a range of time, from Kafka.")
+    parser.add_argument("--from", dest="start", required=True, help="when Kafka received the first record (ISO 8601, UTC)")
+    parser.add_argument("--to", dest="end", required=True, help="up to and without this moment")
+    parser.add_argument("--dry-run", action="store_true", help="only say what lacks")
+    arguments = parser.parse_args()
+    logs.configure()
+    try:
+        result = run(*timerange.parse_closed(arguments.start, arguments.end), dry_run=arguments.dry_run)
+    except LoglakeError as error:
+        log.error("%s", error)
+        sys.exit(error.exit_code)
+    print(result.as_json())  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
