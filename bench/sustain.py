@@ -1,16 +1,13 @@
 """A rate held with everything running: does the stream's lag stay flat, and what saturates first when the rate is doubled?"""
 
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
+from bench.generator import generating
 from bench.idle import cpu_seconds, processes
 from loglake import topic
 from loglake.errors import ServiceError
@@ -54,7 +51,7 @@ def _hold(rate: int, seconds: int, tell: Callable[[str], None]) -> Step:
     _settle()
     before, began = _end(), time.monotonic()
     lags: list[int] = []
-    with _generator(rate, seconds) as generator:
+    with generating(rate, "--duration", f"{seconds}s") as generator:
         before_cpu = last_cpu = _cpu()
         while generator.poll() is None:
             time.sleep(_SAMPLE_SECONDS)
@@ -71,17 +68,6 @@ def _hold(rate: int, seconds: int, tell: Callable[[str], None]) -> Step:
     step = Step(rate, sent, max(lags), statistics.mean(lags[:half]), statistics.mean(lags[half:]), busy)
     tell(f"{rate:,}/s for {seconds} s: {step}")
     return step
-
-
-@contextmanager
-def _generator(rate: int, seconds: int) -> Iterator["subprocess.Popen[bytes]"]:
-    """A generator at work; it does not outlive the block."""
-    command = [str(Path(sys.executable).with_name("loglake")), "generate", "--rate", str(rate), "--duration", f"{seconds}s"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
 
 
 def _end() -> int:

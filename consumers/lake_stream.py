@@ -19,14 +19,16 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from consumers import position, progress
+from consumers import lake_columns, position, progress
 from consumers.bronze import KAFKA_COLUMNS, decoder
-from loglake import clients, logs, tables
+from loglake import catalog, clients, lake, logs, tables
 from loglake.errors import LoglakeError, ServiceError, StreamPositionError
+from loglake.lineage import sending
+from loglake.lineage.stream import StreamRun
 from loglake.settings import settings
 from loglake.spark import iceberg_table, java_iterator, session
-from loglake.topic import bounds, topic_id
-from loglake.warehouse import LAKE_STREAM, STREAM_LOCK_KEY
+from loglake.topic import LAKE_STREAM, bounds, topic_id
+from loglake.warehouse import STREAM_LOCK_KEY
 
 log = logging.getLogger("consumers.lake_stream")
 
@@ -49,6 +51,8 @@ def run() -> None:
     stopping = _stop_on_signals()
     with clients.postgres("loader") as connection:
         _be_the_only_one(connection)
+        if lake.table() is None:
+            position.require_no_lost_table(catalog.metadata_files())
         spark = session(
             "loglake-lake-stream", config.stream.cores, config.stream.driver_memory, config.stream.executor_memory, config.stream.ui_port
         )
@@ -56,15 +60,23 @@ def run() -> None:
         spark.streams.addListener(listener)
         prepare_table(spark)
         query = start(spark)
-        log.info("started: query %s, checkpoint %s", query.id, checkpoint_path())
-        _follow(query, listener, connection, stopping)
+        logs.bind(query_id=str(query.id))
+        log.info("started, checkpoint %s", checkpoint_path())
+        told = StreamRun(str(query.runId))
+        sending.send(told.start)
+        _follow(query, listener, connection, stopping, told)
         spark.stop()
 
 
 def prepare_table(spark: SparkSession) -> None:
-    """Create the namespace and the table when they are not there; StreamPositionError when the table was filled from another topic."""
+    """Create the namespace and the table when they are not there, and add columns that are new in the contract.
+
+    StreamPositionError when the table was filled from another topic; SchemaError when the contract changed otherwise than by new fields.
+    """
     spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {tables.CATALOG}.{tables.NAMESPACE}")
     spark.sql(tables.create_table(settings().lake))
+    for addition in lake_columns.add_missing(spark, tables.FULL_NAME):
+        log.info("new in the contract, added to the lake: %s", addition.clause)
     topic = settings().kafka.topic
     name, now = tables.topic_id_property(topic), str(topic_id(topic))
     known = {row["key"]: row["value"] for row in spark.sql(f"SHOW TBLPROPERTIES {tables.FULL_NAME}").collect()}.get(name)
@@ -150,7 +162,7 @@ def _marker(spark: SparkSession) -> position.Marker | None:
     jvm: Any = spark.sparkContext._jvm
     ancestors = jvm.org.apache.iceberg.util.SnapshotUtil.currentAncestors(iceberg_table(spark))
     for snapshot in java_iterator(ancestors):
-        query_id = snapshot.summary().get("spark.sql.streaming.queryId")
+        query_id = snapshot.summary().get(tables.EPOCH_MARKER)
         if query_id is not None:
             return position.Marker(query_id, int(snapshot.summary().get("spark.sql.streaming.epochId")))
     return None
@@ -173,35 +185,46 @@ def _stop_on_signals() -> list[int]:
     return received
 
 
-def _follow(query: StreamingQuery, listener: progress.ProgressListener, connection: psycopg.Connection, stopping: list[int]) -> None:
+def _follow(
+    query: StreamingQuery, listener: progress.ProgressListener, connection: psycopg.Connection, stopping: list[int], told: StreamRun
+) -> None:
     """Write the query's reports until it ends; on a signal let the running batch finish, then stop."""
     while query.isActive and not stopping:
-        _write_reports(listener, connection)
+        told.wrote(_write_reports(listener, connection))
+        if events := told.running():
+            sending.send(events.copy)
     if stopping:
         deadline = datetime.now(UTC).timestamp() + _STOP_SECONDS
         while query.isActive and query.status["isTriggerActive"] and datetime.now(UTC).timestamp() < deadline:
-            _write_reports(listener, connection)
+            told.wrote(_write_reports(listener, connection))
         query.stop()
         log.info("stopped after signal %s", stopping[0])
-    _write_reports(listener, connection)
+    told.wrote(_write_reports(listener, connection))
     try:
         query.awaitTermination()
     except StreamingQueryException as error:
         first = str(error).splitlines()[0]
+        sending.send(lambda: told.end(first))
         if "failOnDataLoss" in str(error):
             raise StreamPositionError(f"topic {settings().kafka.topic} lost records that were not read yet: {first}") from error
         raise ServiceError(f"the stream failed: {first}") from error
+    sending.send(told.end)
 
 
-def _write_reports(listener: progress.ProgressListener, connection: psycopg.Connection) -> None:
-    """Write what has been reported, waiting at most half a second for the first report."""
+def _write_reports(listener: progress.ProgressListener, connection: psycopg.Connection) -> int:
+    """Write what has been reported, waiting at most half a second for the first report; the rows that were read."""
+    rows = 0
     try:
         report = listener.reports.get(timeout=0.5)
         while True:
             progress.write_report(connection, LAKE_STREAM, report)
+            if report.get("rows_read"):
+                rows += report["rows_read"]
+                said = "%(rows_read)s records, %(rows_rejected)s rejected, %(duration_ms)s ms, lag %(lag)s"
+                log.info(said, report, extra={"batch_id": report["batch_id"]})
             report = listener.reports.get_nowait()
     except queue.Empty:
-        return
+        return rows
 
 
 if __name__ == "__main__":

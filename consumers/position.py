@@ -6,10 +6,12 @@ starts at the lake's own max(offset) + 1 per partition: no record twice, none le
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hdfs.client import InsecureClient
 
+from loglake import catalog, tables
 from loglake.errors import StreamPositionError
 from loglake.topic import Bounds
 
@@ -39,6 +41,20 @@ def is_continued_by(checkpoint: Checkpoint | None, marker: Marker | None) -> boo
         return True
     in_flight = 0 if checkpoint.committed is None else checkpoint.committed + 1
     return marker.epoch == in_flight == checkpoint.planned
+
+
+def require_no_lost_table(metadata_files: Iterable[str]) -> None:
+    """StreamPositionError when files on HDFS are of a table that the catalog has lost: a new one would hide it.
+
+    CREATE TABLE writes number 0 before it tells the catalog, so a first start that was killed leaves one. It may be half written, and
+    no row was ever in it: rows come with later commits, and the topic's id too.
+    """
+    commits = [path for path in metadata_files if catalog.version_of(path) > 0]
+    if commits:
+        raise StreamPositionError(
+            f"the catalog does not know {tables.FULL_NAME}, but HDFS holds its metadata ({commits[0]}): a catalog that was lost is made "
+            "anew by `loglake catalog rebuild`"
+        )
 
 
 def next_offsets(lake_last: dict[int, int], reached: dict[int, int]) -> dict[int, int]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from loglake.settings import HdfsSettings
+from loglake.setting_groups import HdfsSettings
 
 CONFIG = Path(__file__).resolve().parent
 NAMENODE = "org.apache.hadoop.hdfs.server.namenode.NameNode"

@@ -1,36 +1,48 @@
-"""What the steps of a batch run do; the DAG only says when. Each raises ServiceError with one line when the run must not go on."""
+"""What the steps of a batch run do; the DAG only says when. Each raises ServiceError with one line when the run must not go on.
 
-import contextlib
-import json
+A step returns facts: a small dict of plain values, kept as the task's XCom. In each, `note` says what was done, as the step's last line of
+log does, and `took_seconds` how long the step itself took: what a task took beyond that is Airflow's own (`loglake bench overhead`).
+"""
+
 import logging
-import subprocess
-import sys
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import psutil
 import psycopg
 
 from loglake import clients, health, validate
-from loglake.errors import ServiceError
-from loglake.settings import PROJECT
+from loglake.errors import BadInputError, ServiceError
+from loglake.jobs import command, run_job
+from loglake.repair_steps import BACKFILL, Repair
 
 log = logging.getLogger(__name__)
 
-LOAD_COMMAND = (sys.executable, "-m", "spark_jobs.load")
-_END_SECONDS = 10
+#: What a run can be asked to load, and the job that does it.
+LOADS = {
+    "new": ("the load", command("spark_jobs.load")),
+    "full": ("the full load", command("spark_jobs.load", "--full")),
+    "rebuild": ("the rebuild", command("spark_jobs.rebuild")),
+}
+#: Asks for what raw lacks of a range of time, which `from` and `to` give.
+RANGE = "range"
+DEFAULT_LOAD = "new"
 
 
-def check_services() -> dict[str, str]:
-    """Service → what it says of itself; ServiceError that names each one that is not fit for a run."""
+def check_services() -> dict[str, Any]:
+    """Facts: `services`, what each says of itself. ServiceError that names each one that is not fit for a run."""
+    began = time.monotonic()
     statuses = health.check_all()
     for status in statuses:
         log.info("%s: %s, %s", status.name, "ok" if status.ok else "NOT OK", status.detail)
     health.require(statuses)
-    return {status.name: status.detail for status in statuses}
+    services = {status.name: status.detail for status in statuses}
+    return finished(began, f"{len(services)} services are fit for a run", {"services": services})
 
 
-def validate_postgres() -> str:
-    """ServiceError with everything that is wrong in the warehouse."""
+def validate_postgres() -> dict[str, Any]:
+    """Facts: nothing but the note. ServiceError with everything that is wrong in the warehouse."""
+    began = time.monotonic()
     try:
         with clients.postgres("monitor") as connection:
             problems = validate.validate_warehouse(connection)
@@ -38,29 +50,62 @@ def validate_postgres() -> str:
         raise ServiceError(f"the warehouse cannot be asked: {clients.one_line(error)}") from error
     if problems:
         raise ServiceError("; ".join(problems))
-    return "schema, roles and the last load's books are in order, no load in flight"
+    return finished(began, "schema, roles and the last load's books are in order, no load in flight", {})
 
 
-def run_load(command: tuple[str, ...] = LOAD_COMMAND) -> dict[str, Any]:
-    """Run the load as a process of its own, whose last line of output is its result; ServiceError when it fails.
+def run_load(**context: Any) -> dict[str, Any]:
+    """Run the load, or what else the run's param `load` asks for. Facts: the job's result (spark_jobs.load.LoadResult, say)."""
+    from airflow.sdk.exceptions import AirflowFailException
 
-    It stays in this process's group: whoever stops the task by its group stops Spark's JVM too.
-    """
-    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        try:
-            last = _follow(process)
-            code = process.wait()
-        finally:
-            if process.poll() is None:
-                _end_tree(process.pid)
-    if code != 0:
-        raise ServiceError(f"the load ended with exit code {code}: {last or 'it said nothing'}")
+    from loglake import assets
+    from loglake.lineage.airflow import parent
+
+    began = time.monotonic()
     try:
-        result: dict[str, Any] = json.loads(last)
-    except ValueError as error:
-        raise ServiceError(f"the load's last line is not its result: {last!r}") from error
-    log.info("%s", result["note"])
-    return result
+        name, job = load_job(context["params"], parent(context["ti"]))
+    except BadInputError as error:
+        raise AirflowFailException(str(error)) from error
+    result = run_job(name, job)
+    assets.announce(assets.RAW, context)
+    return finished(began, result["note"], result)
+
+
+def load_job(params: Mapping[str, Any], parent: str) -> tuple[str, tuple[str, ...]]:
+    """The job that a run's params ask for: its name and its command line; BadInputError when the range's moments cannot be used."""
+    if params["load"] == RANGE:
+        return "the backfill", Repair(BACKFILL, start=params["from"], end=params["to"], dry_run=False).arguments("")
+    name, job = LOADS[params["load"]]
+    return name, (*job, "--parent", parent)
+
+
+def run_dbt(run: Callable[[], object], context: Mapping[str, Any], *, announces: bool) -> dict[str, Any]:
+    """Call `run`, which runs dbt in this process, alone: it waits for a run by hand (`loglake model`), and holds off the next.
+
+    Facts: `ModelRun.facts`. The task is skipped when the run's param `skip_dbt` asks for it. `announces`: fresh marts, to other DAGs.
+    """
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from loglake import assets, models
+    from loglake.lineage.airflow import parent
+
+    if context["params"]["skip_dbt"]:
+        raise AirflowSkipException("dbt is skipped, as the run's params ask (skip_dbt)")
+    began = time.monotonic()
+    with models.only_run():
+        models.forget_results()
+        run()
+        done = models.last_results()
+        models.tell_lineage(parent(context["ti"]))
+    if announces:
+        assets.announce(assets.MARTS, context)
+    return finished(began, done.note, done.facts)
+
+
+def finished(began: float, note: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of a step that began at that monotonic time, its last line logged."""
+    took = round(time.monotonic() - began, 3)
+    log.info("%s; the step took %.1f s", note, took)
+    return {**facts, "note": note, "took_seconds": took}
 
 
 def give_dbt_environment(_context: Any, operator: Any) -> None:
@@ -68,30 +113,3 @@ def give_dbt_environment(_context: Any, operator: Any) -> None:
     from loglake import models
 
     operator.env = {**(operator.env or {}), **models.dbt_environment()}
-
-
-def _follow(process: subprocess.Popen[str]) -> str:
-    """Log what the process prints, line by line; the last line that is a JSON object, or the last line."""
-    last = ""
-    result = ""
-    for line in process.stdout or ():
-        text = line.rstrip()
-        if text.startswith("{"):
-            result = text
-        elif text:
-            log.info("%s", text)
-            last = text
-    return result or last
-
-
-def _end_tree(pid: int) -> None:
-    """End a process that runs, and its children."""
-    process = psutil.Process(pid)
-    tree = [process, *process.children(recursive=True)]
-    for member in tree:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.terminate()
-    _, left = psutil.wait_procs(tree, timeout=_END_SECONDS)
-    for member in left:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.kill()

@@ -4,7 +4,7 @@
 so the first finding names the first stage that is not right.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,8 +12,9 @@ import psycopg
 from psycopg import sql
 from pyiceberg.table import StaticTable
 
-from loglake import clients, erasure, lake, topic
+from loglake import clients, erasure, lake, rejects, topic
 from loglake.lake import LakeCount, PartitionCount
+from loglake.rejects import Counts
 from loglake.settings import settings
 from loglake.topic import Bounds
 
@@ -25,15 +26,20 @@ select count(*)::bigint as loads,
        coalesce(sum(rows_duplicate), 0)::bigint as rows_duplicate,
        coalesce(sum(rows_rejected), 0)::bigint as rows_rejected,
        (select coalesce(sum(rows_read), 0)::bigint from ops.load_manifest
-        where load_id >= (select max(load_id) from ops.load_manifest where snapshot_from is null)) as rows_since_full,
-       (select snapshot_to from ops.load_manifest order by load_id desc limit 1) as snapshot_to
+        where load_id >= (select max(load_id) from ops.load_manifest where snapshot_from is null)
+            and snapshot_from is distinct from snapshot_to) as rows_since_full,
+       (select snapshot_to from ops.load_manifest order by load_id desc limit 1) as snapshot_to,
+       coalesce(sum(rows_read) filter (where snapshot_from = snapshot_to), 0)::bigint as rows_backfilled
 from ops.load_manifest
 """
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """The sums of `ops.load_manifest`; `rows_since_full` since the last load that read the lake from its beginning."""
+    """The sums of `ops.load_manifest`; `rows_since_full` since the last load that read the lake from its beginning.
+
+    A backfill, whose range begins where it ends, reads nothing that is new and does not count there; `rows_backfilled` are theirs.
+    """
 
     loads: int
     rows_read: int
@@ -42,6 +48,7 @@ class Loaded:
     rows_rejected: int
     rows_since_full: int
     snapshot_to: int | None
+    rows_backfilled: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,8 @@ class Facts:
     dbt_load_id: int | None
     last_load_id: int | None
     open_erasures: int = 0
+    raw_retired: int = 0
+    rejects: Counts = field(default_factory=Counts)
 
 
 @dataclass(frozen=True)
@@ -87,7 +96,9 @@ def balance(facts: Facts) -> Books:
     """Check each stage against the one before it. Work that is waiting (a backlog) is a note, not a finding."""
     findings, notes = _check_lake(facts)
     found, noted = _check_load(facts)
-    return Books(facts, findings + found + _check_marts(facts), notes + noted)
+    is_complete = bool(facts.kafka) and not notes and not noted
+    rejected, of_rejects = _check_rejects(facts, is_complete=is_complete)
+    return Books(facts, findings + found + rejected + _check_marts(facts), notes + noted + of_rejects)
 
 
 def _check_lake(facts: Facts) -> tuple[list[str], list[str]]:
@@ -140,57 +151,98 @@ def _check_load(facts: Facts) -> tuple[list[str], list[str]]:
         findings.append(
             f"load: {loaded.rows_since_full:,} rows were read of {facts.lake_at_load:,} in the lake's snapshot {loaded.snapshot_to}"
         )
-    if facts.raw_events != loaded.rows_inserted:
-        findings.append(f"raw: {facts.raw_events:,} events are there, but the manifests say {loaded.rows_inserted:,} were inserted")
+    if facts.raw_events + facts.raw_retired != loaded.rows_inserted:
+        retired = f" and {facts.raw_retired:,} were retired" if facts.raw_retired else ""
+        findings.append(
+            f"raw: {facts.raw_events:,} events are there{retired}, but the manifests say {loaded.rows_inserted:,} were inserted"
+        )
     if facts.raw_rejected != loaded.rows_rejected:
         findings.append(f"raw: {facts.raw_rejected:,} rejects are there, but the manifests say {loaded.rows_rejected:,}")
     backlog = in_lake - (facts.lake_at_load if facts.lake_at_load is not None else loaded.rows_since_full)
     notes = [f"{backlog:,} rows in the lake are not loaded yet: the next batch will"] if backlog > 0 else []
-    if is_settled and not backlog and facts.lake.rejected != facts.raw_rejected and loaded.rows_read == loaded.rows_since_full:
+    is_whole = loaded.rows_read - loaded.rows_backfilled == loaded.rows_since_full
+    if is_settled and not backlog and facts.lake.rejected != facts.raw_rejected and is_whole:
         findings.append(f"load: the lake holds {facts.lake.rejected:,} rejects, raw {facts.raw_rejected:,}")
     return findings, notes
+
+
+def _check_rejects(facts: Facts, *, is_complete: bool) -> tuple[list[str], list[str]]:
+    """What was replayed must arrive, at the latest when everything that Kafka has is loaded (`is_complete`)."""
+    missing, killed = facts.rejects.missing, facts.rejects.replaying
+    notes = [f"{killed:,} rejects are being replayed: where no replay is running, run it again"] if killed else []
+    if missing and is_complete:
+        finding = f"rejects: {missing:,} records are noted as replayed, but raw holds no such event"
+        return [f"{finding}: `loglake rejects replay --state replayed` sends them again"], notes
+    if missing:
+        notes.append(f"{missing:,} replayed rejects have not arrived in raw yet: the next batch will bring them")
+    return [], notes
 
 
 def _check_marts(facts: Facts) -> list[str]:
     events = facts.marts.get("fact_event")
     if events is None or facts.dbt_load_id != facts.last_load_id:
         return []
-    return [] if events == facts.raw_events else [f"marts: fact_event has {events:,} rows, raw.log_events {facts.raw_events:,}"]
+    # What raw has retired the marts keep, until somebody makes them anew from raw.
+    if facts.raw_events <= events <= facts.raw_events + facts.raw_retired:
+        return []
+    return [f"marts: fact_event has {events:,} rows, raw.log_events {facts.raw_events:,}"]
 
 
-def gather() -> Facts:
-    """Read the facts from Kafka, the lake and the warehouse; ServiceError when one of them does not answer."""
+def gather(*, read_lake: bool = True) -> Facts:
+    """Read the facts from Kafka, the lake and the warehouse; ServiceError when one of them does not answer.
+
+    Not `read_lake`: a check that costs little. Of the lake's rows only their number is known, from its snapshot, and Kafka is not asked;
+    what is rejected among them is taken to be what raw says.
+    """
     # From the end of the data's way to its beginning, so that rows that move meanwhile look like a backlog, never like a loss.
     began = datetime.now(UTC)
     with clients.postgres("monitor") as connection, connection.transaction():
         connection.execute("set transaction isolation level repeatable read read only")
-        # Before the snapshot is taken: what a rebuild swaps in at this moment is seen whole, or not at all.
-        connection.execute("lock table ops.load_manifest in access share mode")
-        loaded = _loaded(connection)
-        raw = {name: _rows(connection, "raw", name) or 0 for name in ("log_events", "rejected_events")}
-        marts = {name: _rows(connection, "marts", name) for name in MARTS}
-        dbt_load_id = _last_load_id(connection, "marts", "fact_event") if marts["fact_event"] is not None else None
-        last_load_id = _last_load_id(connection, "ops", "load_manifest")
-    bronze = lake.table()
-    counted = lake.count(bronze) if bronze else LakeCount({}, 0, 0)
+        warehouse = of_warehouse(connection)
+    facts = with_lake(warehouse, lake.table(), began, read_lake=read_lake)
+    return replace(facts, kafka=topic.bounds(facts.topic)) if read_lake else facts
+
+
+def of_warehouse(connection: psycopg.Connection) -> dict[str, Any]:
+    """The facts that the warehouse holds, by name; `connection` is in a transaction that is repeatable read and has read nothing yet."""
+    # Before the snapshot is taken: what a rebuild swaps in at this moment is seen whole, or not at all.
+    connection.execute("lock table ops.load_manifest in access share mode")
+    marts = {name: _rows(connection, "marts", name) for name in MARTS}
+    return {
+        "loaded": loaded_rows(connection),
+        "raw_events": _rows(connection, "raw", "log_events") or 0,
+        "raw_rejected": _rows(connection, "raw", "rejected_events") or 0,
+        "raw_retired": int(connection.execute("select coalesce(sum(events), 0) from raw.retired_month").fetchall()[0][0]),
+        "marts": marts,
+        "dbt_load_id": _last_load_id(connection, "marts", "fact_event") if marts["fact_event"] is not None else None,
+        "last_load_id": _last_load_id(connection, "ops", "load_manifest"),
+        "rejects": rejects.counts(connection),
+    }
+
+
+def with_lake(warehouse: dict[str, Any], bronze: StaticTable | None, began: datetime, *, read_lake: bool = True) -> Facts:
+    """The facts of the warehouse and of this state of the lake, without Kafka's; `began` is from before the warehouse was read."""
+    counted = LakeCount({}, 0, 0)
+    if bronze:
+        counted = lake.count(bronze) if read_lake else _summary(bronze, warehouse["raw_rejected"])
     with clients.postgres("monitor") as connection:
         open_erasures = erasure.open_since(connection, began)
     return Facts(
         topic=settings().kafka.topic,
-        kafka=topic.bounds(settings().kafka.topic),
+        kafka={},
         lake=counted,
-        lake_at_load=_lake_at_load(bronze, loaded),
-        loaded=loaded,
-        raw_events=raw["log_events"],
-        raw_rejected=raw["rejected_events"],
-        marts=marts,
-        dbt_load_id=dbt_load_id,
-        last_load_id=last_load_id,
+        lake_at_load=records_at_load(bronze, warehouse["loaded"]),
+        **warehouse,
         open_erasures=open_erasures,
     )
 
 
-def _loaded(connection: psycopg.Connection) -> Loaded:
+def _summary(bronze: StaticTable, rejected: int) -> LakeCount:
+    return LakeCount({}, lake.total_records(bronze) - rejected, rejected)
+
+
+def loaded_rows(connection: psycopg.Connection) -> Loaded:
+    """The sums of the manifests as they are now."""
     return Loaded(*connection.execute(_LOADED).fetchall()[0])
 
 
@@ -207,7 +259,8 @@ def _last_load_id(connection: psycopg.Connection, schema: str, table: str) -> in
     return row[0] if row else None
 
 
-def _lake_at_load(bronze: StaticTable | None, loaded: Loaded) -> int | None:
+def records_at_load(bronze: StaticTable | None, loaded: Loaded) -> int | None:
+    """The rows of the lake's snapshot that the last load ended at; None when it has expired."""
     if bronze is None or loaded.snapshot_to is None:
         return 0
     try:

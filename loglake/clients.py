@@ -11,7 +11,8 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from loglake.errors import LoglakeError, ServiceError
-from loglake.settings import HdfsSettings, settings
+from loglake.setting_groups import HdfsSettings
+from loglake.settings import settings
 
 TIMEOUT_SECONDS = 10
 _READ_TIMEOUT_SECONDS = 60
@@ -36,7 +37,7 @@ def listens(address: str) -> bool:
     return True
 
 
-def postgres(role: str, database: str | None = None, *, autocommit: bool = True) -> psycopg.Connection:
+def postgres(role: str, database: str | None = None, *, autocommit: bool = True, wait_seconds: int = TIMEOUT_SECONDS) -> psycopg.Connection:
     """A connection to the warehouse (or `database`) as one of `settings.ROLES`, in UTC; psycopg.OperationalError when it is down."""
     config = settings().postgres
     return psycopg.connect(
@@ -46,7 +47,7 @@ def postgres(role: str, database: str | None = None, *, autocommit: bool = True)
         user=role,
         password=config.password(role),
         autocommit=autocommit,
-        connect_timeout=TIMEOUT_SECONDS,
+        connect_timeout=wait_seconds,
         options="-c timezone=UTC",
         application_name="loglake",
     )
@@ -65,12 +66,16 @@ def kafka() -> dict[str, Any]:
 
 def kafka_admin() -> KafkaAdminClient:
     """An admin client, which the caller closes (`with`); ServiceError or a KafkaError when no broker answers."""
-    brokers = settings().kafka.brokers
-    # Asked first because kafka-python leaves its sockets open when no broker can be reached.
-    if not any(listens(address) for address in brokers.split(",")):
-        raise ServiceError(f"no broker answers at {brokers}: see `loglake logs kafka`")
+    require_broker()
     milliseconds = TIMEOUT_SECONDS * 1000
     return KafkaAdminClient(**kafka(), bootstrap_timeout_ms=milliseconds, request_timeout_ms=milliseconds)
+
+
+def require_broker() -> None:
+    """ServiceError when no broker listens: asked first where it matters that kafka-python leaves its sockets open when it finds none."""
+    brokers = settings().kafka.brokers
+    if not any(listens(address) for address in brokers.split(",")):
+        raise ServiceError(f"no broker answers at {brokers}: see `loglake logs kafka`")
 
 
 def kafka_for_spark() -> dict[str, str]:

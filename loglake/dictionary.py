@@ -1,4 +1,5 @@
-"""The generated files: `docs/event.schema.json` and `docs/data-dictionary.md` from the contract, `.env.example` from the settings."""
+"""The generated files: `docs/event.schema.json` and `docs/data-dictionary.md` from the contract, `.env.example` from the settings,
+and the Grafana dashboard."""
 
 import json
 from pathlib import Path
@@ -9,6 +10,7 @@ from pydantic.fields import FieldInfo
 from loglake import events
 from loglake.columns import COLUMNS, LAKE_COLUMNS
 from loglake.decode import REASONS
+from loglake.metrics import dashboard
 from loglake.settings import GROUPS, PROJECT
 from loglake.tables import FULL_NAME, spark_type
 
@@ -31,6 +33,7 @@ def pages() -> dict[Path, str]:
         docs / "event.schema.json": json.dumps(events.json_schema(), indent=2, ensure_ascii=False) + "\n",
         docs / "data-dictionary.md": data_dictionary(),
         PROJECT / ".env.example": env_example(),
+        PROJECT / "monitoring" / "grafana" / "loglake.json": dashboard.render(),
     }
 
 

@@ -35,6 +35,10 @@ class StreamPositionError(LoglakeError):
     """The lake, the checkpoint and the topic contradict each other, so no start position is safe."""
 
 
+class SchemaError(LoglakeError):
+    """The warehouse or the lake has a shape that this release cannot bring to its own by adding columns."""
+
+
 class OutOfDateError(LoglakeError):
     """A generated file does not hold what it should."""
 

@@ -12,13 +12,22 @@ from urllib.parse import urlsplit
 
 from loglake import clients
 from loglake.errors import ServiceError
-from loglake.settings import LOOPBACK, StreamSettings, settings
-from loglake.warehouse import LAKE_STREAM
+from loglake.setting_groups import StreamSettings
+from loglake.settings import LOOPBACK, settings
+from loglake.topic import LAKE_STREAM
 
 #: A stream that missed this many triggers, and has been silent for at least a minute, is taken for dead.
 _MISSED_TRIGGERS = 6
 _LEAST_SILENCE = timedelta(seconds=60)
 _NAMENODE_BEANS = "Hadoop:service=NameNode,name=FSNamesystem*"
+
+
+class ServicesDownError(ServiceError):
+    """Services are not fit for a run: `statuses` are theirs."""
+
+    def __init__(self, statuses: list["Status"]) -> None:
+        super().__init__("; ".join(f"{status.name}: {status.detail}" for status in statuses))
+        self.statuses = statuses
 
 
 @dataclass(frozen=True)
@@ -45,10 +54,10 @@ def check(name: str) -> Status:
 
 
 def require(statuses: list[Status]) -> None:
-    """ServiceError that names every status that is not ok."""
-    broken = [f"{status.name}: {status.detail}" for status in statuses if not status.ok]
+    """ServicesDownError that names every status that is not ok."""
+    broken = [status for status in statuses if not status.ok]
     if broken:
-        raise ServiceError("; ".join(broken))
+        raise ServicesDownError(broken)
 
 
 def ask_postgres() -> str:
@@ -79,6 +88,11 @@ def topic_detail(name: str, topics: list[dict[str, Any]]) -> str:
 
 def ask_hdfs() -> str:
     """The active NameNode is out of safe mode and has a live DataNode."""
+    return namenode_detail(namenode_beans())
+
+
+def namenode_beans() -> list[dict[str, Any]]:
+    """What the NameNodes that answer say of their file system; ServiceError when none does."""
     beans: list[dict[str, Any]] = []
     failures: list[str] = []
     for url in settings().hdfs.http_url.split(";"):
@@ -88,15 +102,21 @@ def ask_hdfs() -> str:
             failures.append(str(error))
     if not beans:
         raise ServiceError("; ".join(failures) or "the NameNode tells nothing about itself")
-    return namenode_detail(beans)
+    return beans
 
 
-def namenode_detail(beans: list[dict[str, Any]]) -> str:
-    """One line about HDFS from the NameNodes' FSNamesystem beans; ServiceError when nobody may write."""
+def active_namenode(beans: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the active one of the NameNodes says, of its FSNamesystem beans; ServiceError when none is active."""
     active = [bean for bean in beans if bean.get("tag.HAState", "active") == "active"]
     facts = {key: value for bean in active for key, value in bean.items()}
     if "FSState" not in facts:
         raise ServiceError("no NameNode is active")
+    return facts
+
+
+def namenode_detail(beans: list[dict[str, Any]]) -> str:
+    """One line about HDFS from the NameNodes' FSNamesystem beans; ServiceError when nobody may write."""
+    facts = active_namenode(beans)
     if facts["FSState"] != "Operational":
         raise ServiceError(f"the NameNode is in state {facts['FSState']}: wait, or see `loglake logs namenode`")
     if facts["NumLiveDataNodes"] < 1:

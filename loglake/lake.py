@@ -12,17 +12,14 @@ from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import StaticTable
 
-from loglake import clients, erasure, tables
-from loglake.settings import settings
-from loglake.tables import path_of
+from loglake import clients, erasure, lake_metadata
+from loglake.erasure import Offsets
+from loglake.lake_metadata import path_of
 
 #: What `count` reads of each row.
 COUNTED = ("topic", "partition", "offset", "reject_reason")
 #: A file up to this size is fetched whole: one request is faster than one per column.
 _WHOLE_BYTES = 1024 * 1024
-_LOCATION = """
-select metadata_location from iceberg_tables where catalog_name = %s and table_namespace = %s and table_name = %s
-"""
 
 
 class WebHdfsFile(InputFile):
@@ -61,9 +58,13 @@ class WebHdfsIO(FileIO):
 
 def table() -> StaticTable | None:
     """The bronze table as it is now; None before the stream has made it."""
-    with clients.postgres("lake_catalog", settings().postgres.catalog_database) as connection:
-        row = connection.execute(_LOCATION, [tables.CATALOG, tables.NAMESPACE, tables.TABLE]).fetchone()
-    return StaticTable.from_metadata(row[0], {"py-io-impl": f"{__name__}.{WebHdfsIO.__name__}"}) if row else None
+    location = lake_metadata.location()
+    return table_at(location) if location else None
+
+
+def table_at(location: str) -> StaticTable:
+    """The bronze table as this metadata file describes it."""
+    return StaticTable.from_metadata(location, {"py-io-impl": f"{__name__}.{WebHdfsIO.__name__}"})
 
 
 def total_records(lake: StaticTable, snapshot_id: int | None = None) -> int:
@@ -118,7 +119,23 @@ def count(lake: StaticTable) -> LakeCount:
     # Asked after the snapshot was fixed: what is erased from it was booked before.
     with clients.postgres("monitor") as connection:
         erased = erasure.offsets(connection)
-    offsets: dict[tuple[str, int], list[np.ndarray]] = {}
+    held, rows, rejected = _positions(lake)
+    topics: dict[str, dict[int, PartitionCount]] = {}
+    none = np.array([], dtype=np.int64)
+    for topic, partition in sorted(held.keys() | erased.keys()):
+        place = (topic, partition)
+        topics.setdefault(topic, {})[partition] = count_partition(held.get(place, none), erased.get(place, none))
+    return LakeCount(topics, rows - rejected, rejected)
+
+
+def offsets(lake: StaticTable) -> Offsets:
+    """The offset of every row of the current snapshot."""
+    return _positions(lake)[0]
+
+
+def _positions(lake: StaticTable) -> tuple[Offsets, int, int]:
+    """The offset of every row of the current snapshot; the rows, and how many of them are rejects."""
+    found: dict[tuple[str, int], list[np.ndarray]] = {}
     rejected = rows = 0
     for file in data_files(lake):
         table = read_columns(file, COUNTED)
@@ -126,13 +143,8 @@ def count(lake: StaticTable) -> LakeCount:
         rejected += table.num_rows - table["reject_reason"].null_count
         for source in table.group_by(["topic", "partition"]).aggregate([("offset", "list")]).to_batches():
             for topic, partition, values in zip(source["topic"], source["partition"], source["offset_list"], strict=True):
-                offsets.setdefault((topic.as_py(), partition.as_py()), []).append(values.values.to_numpy())
-    topics: dict[str, dict[int, PartitionCount]] = {}
-    none = np.array([], dtype=np.int64)
-    for topic, partition in sorted(offsets.keys() | erased.keys()):
-        held = np.concatenate([none, *offsets.get((topic, partition), [])])
-        topics.setdefault(topic, {})[partition] = count_partition(held, erased.get((topic, partition), none))
-    return LakeCount(topics, rows - rejected, rejected)
+                found.setdefault((topic.as_py(), partition.as_py()), []).append(values.values.to_numpy())
+    return {place: np.concatenate(parts) for place, parts in found.items()}, rows, rejected
 
 
 def count_partition(held: np.ndarray, erased: np.ndarray) -> PartitionCount:

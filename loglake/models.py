@@ -12,13 +12,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loglake import clients, reference
 from loglake.errors import ServiceError
 from loglake.files import replacing
+from loglake.lineage import sending
 from loglake.settings import PROJECT, child_environment, settings
 from loglake.warehouse import MODEL_LOCK_KEY
+
+if TYPE_CHECKING:
+    from openlineage.client.event_v2 import RunEvent
 
 DBT_PROJECT = PROJECT / "dbt"
 #: Every data test over all history, and the unit tests (dbt/selectors.yml); a plain build tests what is new.
@@ -26,6 +30,7 @@ FULL_TESTS = ["test", "--selector", "full_tests"]
 #: The snapshot and the views it reads; `dbt snapshot` would fail on a new warehouse, where these are not there yet.
 SNAPSHOT = ["build", "--select", "+resource_type:snapshot", "--resource-type", "model", "--resource-type", "snapshot"]
 OnLine = Callable[[str], object]
+_RESULTS = "run_results.json"
 _FAILED = frozenset({"error", "fail", "runtime error", "partial success"})
 
 
@@ -55,6 +60,28 @@ class ModelRun:
     def of_kind(self, *kinds: str) -> tuple[NodeResult, ...]:
         return tuple(node for node in self.nodes if node.kind in kinds)
 
+    @property
+    def facts(self) -> dict[str, int | float]:
+        """What the run did, in figures."""
+        built = {kind: sum(node.status == "success" for node in self.of_kind(kind)) for kind in ("model", "snapshot")}
+        return {
+            "models": built["model"],
+            "snapshots": built["snapshot"],
+            "rows": sum(node.rows or 0 for node in self.of_kind("model", "snapshot")),
+            "tests_passed": sum(node.status == "pass" for node in self.of_kind("test")),
+            "tests_warned": sum(node.status == "warn" for node in self.of_kind("test")),
+            "dbt_seconds": round(self.seconds, 3),
+        }
+
+    @property
+    def note(self) -> str:
+        found = self.facts
+        warned = f", warned: {found['tests_warned']}" if found["tests_warned"] else ""
+        return (
+            f"models built: {found['models']}, snapshots: {found['snapshots']}, rows written: {found['rows']:,}; "
+            f"tests passed: {found['tests_passed']}{warned}; dbt took {self.seconds:.1f} s"
+        )
+
 
 def _silent(line: str) -> None:
     """Where dbt's lines go when nobody asked for them; they are in its log file all the same."""
@@ -78,6 +105,7 @@ def dbt_environment(database: str | None = None, password: str | None = None, pr
         "DBT_PROFILES_DIR": str(DBT_PROJECT),
         "DBT_TARGET_PATH": str(target_dir(database, prefix)),
         "DBT_LOG_PATH": str(settings().runtime.logs_dir),
+        "DBT_LOG_FORMAT_FILE": "json" if settings().log.format == "json" else "debug",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
 
@@ -102,15 +130,15 @@ def run_dbt(args: list[str], *, database: str | None = None, prefix: str = "", o
     `prefix`: in the schemas with this prefix, where the caller sees to it that no other run builds.
     Raises ServiceError with the first failing node's message, or with dbt's own when it did not get as far as running nodes.
     """
-    results = target_dir(database, prefix) / "run_results.json"
-    results.parent.mkdir(parents=True, exist_ok=True)
     lines: list[str] = []
     if prefix:
         reference.fill(database, prefix)
     with nullcontext() if prefix else only_run(database, on_line):
-        results.unlink(missing_ok=True)
+        forget_results(database, prefix)
         code = _stream(args, child_environment(**dbt_environment(database, prefix=prefix)), lines, on_line)
-        run = read_results(json.loads(results.read_text())) if results.exists() else ModelRun((), 0.0)
+        run = last_results(database, prefix)
+        if not prefix:
+            tell_lineage(database=database)
     failed = [node for node in run.nodes if node.failed]
     if failed:
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
@@ -118,6 +146,32 @@ def run_dbt(args: list[str], *, database: str | None = None, prefix: str = "", o
     if code != 0:
         raise ServiceError(f"dbt {args[0]}: {_complaint(lines)}; see {_log_file()}")
     return run
+
+
+def forget_results(database: str | None = None, prefix: str = "") -> None:
+    """Before a dbt run: the results of the one before must not be taken for its own. Whoever runs dbt holds the lock (`only_run`)."""
+    results = target_dir(database, prefix) / _RESULTS
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.unlink(missing_ok=True)
+
+
+def last_results(database: str | None = None, prefix: str = "") -> ModelRun:
+    """What the dbt run that has just ended did; nothing when it did not get as far as running nodes."""
+    results = target_dir(database, prefix) / _RESULTS
+    return read_results(json.loads(results.read_text())) if results.exists() else ModelRun((), 0.0)
+
+
+def tell_lineage(parent: str = "", database: str | None = None) -> None:
+    """After a dbt run: what it built, from what, to whoever wants lineage (loglake.lineage). `parent`: the run of Airflow around it."""
+
+    def events() -> "list[RunEvent]":
+        from loglake.lineage import models
+        from loglake.lineage.events import Parent
+
+        return models.events(target_dir(database), database or settings().postgres.database, Parent.of(parent))
+
+    if (target_dir(database) / _RESULTS).exists():
+        sending.send(events)
 
 
 def write_docs(target: Path, *, database: str | None = None, on_line: OnLine = _silent) -> None:

@@ -168,7 +168,7 @@ def _fill_holidays(cursor: psycopg.Cursor, span: dict[str, object]) -> None:
     codes = {code for (code,) in cursor.execute("select distinct country_code from ref_country where country_code is not null")}
     last = datetime.now(UTC).year + 1
     years = range(min(year for year in (first, held_from, last) if year), last + 1)
-    if codes <= set(held_codes or ()) and held_from <= years.start and held_to >= last:
+    if held_codes is not None and codes <= set(held_codes) and held_from <= years.start and held_to >= last:
         return
     rows = [(code, day, name) for code in sorted(codes) for day, name in holidays(code, years).items()]
     cursor.executemany("insert into ref_holiday values (%s, %s, %s) on conflict do nothing", rows)

@@ -1,6 +1,5 @@
-"""Every setting of loglake: one frozen object per service, read from the environment, `.env` and the generated secrets.
+"""The settings of this process: `setting_groups` and `operation_settings`, read from the environment, `.env` and the generated secrets.
 
-The environment variable of a field is its class's prefix plus its name in capitals: `LOGLAKE_KAFKA_PORT=19092`.
 No other module reads the environment.
 """
 
@@ -12,191 +11,53 @@ import secrets
 import string
 from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
-from typing import Annotated
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import ValidationError
 
 from loglake.errors import SettingsError
+from loglake.operation_settings import (
+    AlertSettings,
+    LineageSettings,
+    LogSettings,
+    MaintenanceSettings,
+    MetricsSettings,
+    SlackSettings,
+    SmtpSettings,
+)
+from loglake.setting_groups import (
+    LOOPBACK,
+    PROJECT,
+    ROLES,
+    AirflowSettings,
+    Group,
+    HdfsSettings,
+    KafkaSettings,
+    LakeSettings,
+    LoadSettings,
+    PostgresSettings,
+    PrivacySettings,
+    RuntimeSettings,
+    SparkSettings,
+    StreamSettings,
+)
 
-PROJECT = Path(__file__).resolve().parent.parent
-LOOPBACK = "127.0.0.1"
-#: Postgres roles, least privilege each; `postgres` is the superuser, for `loglake up`, the server's health gate and measurements.
-ROLES = ("postgres", "lake_catalog", "loader", "dbt", "monitor", "bi_reader", "airflow")
-
-#: Variables of ours that are marks and messages between processes, not settings.
-_NO_SETTINGS = ("LOGLAKE_STACK", "LOGLAKE_DBT_")
-
-
-def _absolute(path: Path) -> Path:
-    if not path.is_absolute():
-        raise ValueError("an absolute path is needed")
-    return path
-
-
-AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
-PortNumber = Annotated[int, Field(ge=1, le=65535)]
-_ADDRESSES = r"^([^\s,]+:\d+(,[^\s,]+:\d+)*)?$"
-
-
-class _Settings(BaseSettings):
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_file=PROJECT / ".env")
-
-
-class RuntimeSettings(_Settings):
-    """Where run-time state lives: data, logs, jars, pids and secrets, all under one ignored folder."""
-
-    model_config = SettingsConfigDict(env_prefix="LOGLAKE_")
-    runtime_dir: AbsolutePath = Field(PROJECT / ".loglake", description="folder of data, logs and generated secrets; an absolute path")
-    jars_dir: AbsolutePath = Field(PROJECT / ".loglake" / "jars", description="folder of the servers' jars; an absolute path")
-    java_home: AbsolutePath | None = Field(None, description="JDK or JRE 17 to use; the `java` of PATH when unset")
-    min_free_disk_gib: NonNegativeFloat = Field(3.0, description="`up` refuses to start with less free disk than this")
-
-    @property
-    def data_dir(self) -> Path:
-        return self.runtime_dir / "data"
-
-    @property
-    def logs_dir(self) -> Path:
-        return self.runtime_dir / "logs"
-
-    @property
-    def secrets_file(self) -> Path:
-        return self.runtime_dir / "secrets.env"
-
-
-class KafkaSettings(_Settings):
-    model_config = SettingsConfigDict(env_prefix="LOGLAKE_KAFKA_")
-    port: PortNumber = Field(9092, description="port of the embedded broker")
-    controller_port: PortNumber = Field(9093, description="port of the embedded broker's KRaft controller")
-    bootstrap_servers: str = Field("", pattern=_ADDRESSES, description="HOST:PORT list with commas; the embedded broker when empty")
-    topic: str = Field("LogEvents", description="topic of the events")
-    partitions: PositiveInt = Field(2, description="partitions of the topic; `up` adds those that are lacking, never takes one away")
-    replication: PositiveInt = Field(1, description="replicas of each partition, when the topic is created")
-    retention_hours: PositiveInt = Field(168, description="how long the topic keeps a record, when the topic is created")
-    heap: str = Field("320m", description="Java heap of the embedded broker")
-
-    @property
-    def brokers(self) -> str:
-        return self.bootstrap_servers or f"{LOOPBACK}:{self.port}"
-
-
-class HdfsSettings(_Settings):
-    model_config = SettingsConfigDict(env_prefix="LOGLAKE_HDFS_")
-    namenode_port: PortNumber = Field(8020, description="RPC port of the embedded NameNode")
-    namenode_http_port: PortNumber = Field(9870, description="port of the embedded NameNode's web UI and WebHDFS")
-    datanode_port: PortNumber = Field(9866, description="data port of the embedded DataNode")
-    datanode_http_port: PortNumber = Field(9864, description="WebHDFS port of the embedded DataNode")
-    datanode_ipc_port: PortNumber = Field(9867, description="RPC port of the embedded DataNode")
-    name_service: str = Field("", description="file system URI, e.g. hdfs://nameservice1; the embedded NameNode when empty")
-    web_url: str = Field("", description="WebHDFS URL list (`;` between NameNodes); the embedded NameNode when empty")
-    replication: PositiveInt = Field(1, description="replicas of each block")
-    user: str = Field("loglake", description="HDFS user name of every client")
-    heap: str = Field("256m", description="Java heap of NameNode and DataNode, each")
-
-    @property
-    def uri(self) -> str:
-        return self.name_service or f"hdfs://{LOOPBACK}:{self.namenode_port}"
-
-    @property
-    def http_url(self) -> str:
-        return self.web_url or f"http://{LOOPBACK}:{self.namenode_http_port}"
-
-
-class PostgresSettings(_Settings):
-    model_config = SettingsConfigDict(env_prefix="LOGLAKE_POSTGRES_")
-    host: str = Field(LOOPBACK, description="address of the server")
-    port: PortNumber = Field(5432, description="port of the server")
-    database: str = Field("loglake", description="database of the warehouse")
-    catalog_database: str = Field("lake_catalog", description="database of the Iceberg catalog")
-    airflow_database: str = Field("airflow", description="database of Airflow's metadata")
-    shared_buffers: str = Field("512MB", description="page cache of the embedded server")
-    postgres_password: SecretStr = Field(SecretStr(""), description="password of the Postgres role postgres; `up` generates it")
-    lake_catalog_password: SecretStr = Field(SecretStr(""), description="password of the Postgres role lake_catalog; `up` generates it")
-    loader_password: SecretStr = Field(SecretStr(""), description="password of the Postgres role loader; `up` generates it")
-    dbt_password: SecretStr = Field(SecretStr(""), description="password of the Postgres role dbt; `up` generates it")
-    monitor_password: SecretStr = Field(SecretStr(""), description="password of the Postgres role monitor; `up` generates it")
-    bi_reader_password: SecretStr = Field(SecretStr(""), description="password of the Postgres role bi_reader; `up` generates it")
-    airflow_password: SecretStr = Field(SecretStr(""), description="password of the Postgres role airflow; `up` generates it")
-
-    def password(self, role: str) -> str:
-        """The password of one of ROLES, in clear text; SettingsError when it was never generated."""
-        secret: SecretStr = getattr(self, f"{role}_password")
-        if not secret.get_secret_value():
-            raise SettingsError(
-                f"no password for the Postgres role {role}: run `loglake up` once, or set LOGLAKE_POSTGRES_{role.upper()}_PASSWORD"
-            )
-        return secret.get_secret_value()
-
-    def jdbc_url(self, database: str) -> str:
-        return f"jdbc:postgresql://{self.host}:{self.port}/{database}"
-
-
-class SparkSettings(_Settings):
-    model_config = SettingsConfigDict(env_prefix="LOGLAKE_SPARK_")
-    master: str = Field("", description="master URL (spark://…, yarn, k8s://…); the embedded standalone master when empty")
-    master_port: PortNumber = Field(7077, description="port of the embedded master")
-    master_ui_port: PortNumber = Field(8080, description="port of the embedded master's web UI")
-    worker_ui_port: PortNumber = Field(8081, description="port of the embedded worker's web UI")
-    worker_cores: PositiveInt = Field(4, description="task slots the embedded worker offers: 2 for the stream, 2 for the batch")
-    worker_memory: str = Field("3g", description="memory the embedded worker offers to executors")
-    daemon_heap: str = Field("192m", description="Java heap of master and worker, each")
-
-    @property
-    def master_url(self) -> str:
-        return self.master or f"spark://{LOOPBACK}:{self.master_port}"
-
-
-class LakeSettings(_Settings):
-    model_config = SettingsConfigDict(env_prefix="LOGLAKE_LAKE_")
-    path: str = Field("/lake", description="folder of the Iceberg warehouse on HDFS")
-    checkpoints: str = Field("/checkpoints", description="folder of stream checkpoints on HDFS")
-    compression: str = Field("zstd", description="Parquet codec of the lake's data files")
-    target_file_mib: PositiveInt = Field(128, description="size a data file is written up to, in MiB")
-
-
-class StreamSettings(_Settings):
-    model_config = SettingsConfigDict(env_prefix="LOGLAKE_STREAM_")
-    trigger_seconds: PositiveFloat = Field(10.0, description="time between the starts of two micro-batches")
-    max_offsets_per_trigger: PositiveInt = Field(
-        500_000, description="bounds memory, not rate: a micro-batch costs 1.4 s before its first row"
-    )
-    max_payload_bytes: PositiveInt = Field(512 * 1024, description="a larger record is a reject (too_large)")
-    cores: PositiveInt = Field(2, description="task slots of the stream")
-    driver_memory: str = Field("512m", description="Java heap of the stream's driver")
-    executor_memory: str = Field("768m", description="Java heap of the stream's executor")
-    ui_port: PortNumber = Field(4040, description="port of the stream's Spark UI")
-
-
-class LoadSettings(_Settings):
-    model_config = SettingsConfigDict(env_prefix="LOGLAKE_LOAD_")
-    cores: PositiveInt = Field(2, description="task slots of a load, and the number of its parallel COPYs")
-    driver_memory: str = Field("512m", description="Java heap of a load's driver")
-    executor_memory: str = Field("768m", description="Java heap of a load's executor")
-    lock_timeout_seconds: PositiveFloat = Field(60.0, description="how long a second loader waits for the first before it leaves")
-
-
-class AirflowSettings(_Settings):
-    model_config = SettingsConfigDict(env_prefix="LOGLAKE_AIRFLOW_")
-    port: PortNumber = Field(8082, description="port of the UI and the API")
-    user: str = Field("airflow", description="log-in name of the UI")
-    password: SecretStr = Field(SecretStr("airflow"), description="its password")
-    schedule: str = Field("*/10 * * * *", description="cron expression of the batch DAG")
-    jwt_secret: SecretStr = Field(SecretStr(""), description="secret behind the keys of Airflow's tokens; `up` generates it")
-    fernet_key: SecretStr = Field(SecretStr(""), description="key of secrets in Airflow's database; `up` generates it")
-
-
-class PrivacySettings(_Settings):
-    model_config = SettingsConfigDict(env_prefix="LOGLAKE_PRIVACY_")
-    key: SecretStr = Field(
-        SecretStr(""), description="secret behind the pseudonyms in the marts; `up` generates it, and the warehouse keeps its first one"
-    )
-
+#: The classes are imported from `loglake.setting_groups`; these names are what nearly every module needs.
+__all__ = [
+    "LOOPBACK",
+    "PROJECT",
+    "ROLES",
+    "Settings",
+    "check_names",
+    "child_environment",
+    "export",
+    "generate_secrets",
+    "run_id",
+    "settings",
+]
 
 #: Every class of settings, for whoever lists them all.
-GROUPS: tuple[type[_Settings], ...] = (
+GROUPS: tuple[type[Group], ...] = (
     RuntimeSettings,
     KafkaSettings,
     HdfsSettings,
@@ -206,8 +67,17 @@ GROUPS: tuple[type[_Settings], ...] = (
     StreamSettings,
     LoadSettings,
     AirflowSettings,
+    MaintenanceSettings,
+    MetricsSettings,
+    LogSettings,
+    LineageSettings,
+    AlertSettings,
+    SlackSettings,
+    SmtpSettings,
     PrivacySettings,
 )
+#: Variables of ours that are marks and messages between processes, not settings.
+_NO_SETTINGS = ("LOGLAKE_STACK", "LOGLAKE_DBT_")
 
 
 def check_names(names: Iterable[str]) -> None:
@@ -235,6 +105,13 @@ class Settings:
         self.stream = StreamSettings()
         self.load = LoadSettings()
         self.airflow = AirflowSettings(_env_file=files)
+        self.maintenance = MaintenanceSettings()
+        self.metrics = MetricsSettings()
+        self.log = LogSettings()
+        self.lineage = LineageSettings()
+        self.alerts = AlertSettings()
+        self.slack = SlackSettings(_env_file=files)
+        self.smtp = SmtpSettings(_env_file=files)
         self.privacy = PrivacySettings(_env_file=files)
 
 
@@ -259,13 +136,26 @@ def generate_secrets() -> None:
     names += ["LOGLAKE_AIRFLOW_JWT_SECRET", "LOGLAKE_PRIVACY_KEY"]
     wanted = {**dict.fromkeys(names, _password), "LOGLAKE_AIRFLOW_FERNET_KEY": _fernet_key}
     lacking = [f"{name}={make()}\n" for name, make in wanted.items() if not have.get(name)]
-    if not lacking:
-        return
+    if lacking:
+        _write_secrets(known + ("" if known.endswith("\n") or not known else "\n") + "".join(lacking))
+
+
+def replace_secret(name: str, value: str) -> None:
+    """Put a secret of another installation in the place of the generated one."""
+    path = settings().runtime.secrets_file
+    lines = path.read_text().splitlines() if path.exists() else []
+    kept = [line for line in lines if line.partition("=")[0].strip() != name]
+    _write_secrets("".join(f"{line}\n" for line in [*kept, f"{name}={value}"]))
+
+
+def _write_secrets(text: str) -> None:
+    """Write the secrets' file: 0600, atomically. The settings are read anew after it."""
+    path = settings().runtime.secrets_file
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(known + ("" if known.endswith("\n") or not known else "\n") + "".join(lacking))
+        file.write(text)
     draft.rename(path)
     settings.cache_clear()
 
@@ -278,6 +168,11 @@ def _password() -> str:
 def _fernet_key() -> str:
     """A Fernet key: 32 bytes in URL-safe base 64."""
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+def run_id() -> str:
+    """The id of the Airflow run that this process, a task or a child of one, is part of; "" outside of any."""
+    return os.environ.get("AIRFLOW_CTX_DAG_RUN_ID", "")
 
 
 def child_environment(**extra: str) -> dict[str, str]:

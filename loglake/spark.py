@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +33,17 @@ def session(name: str, cores: int, driver_memory: str, executor_memory: str, ui_
     # Set here and not above: what the builder is given shows on the JVM's command line.
     spark.conf.set(f"spark.sql.catalog.{CATALOG}.jdbc.password", config.postgres.password("lake_catalog"))
     return spark
+
+
+@contextmanager
+def batch_session(name: str) -> Iterator[SparkSession]:
+    """A session of the size of a load (`LOGLAKE_LOAD_…`), stopped at the end."""
+    config = settings().load
+    spark = session(name, config.cores, config.driver_memory, config.executor_memory)
+    try:
+        yield spark
+    finally:
+        spark.stop()
 
 
 def _reach(master: str) -> None:

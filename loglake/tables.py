@@ -5,12 +5,29 @@ import json
 import pyarrow as pa
 
 from loglake.columns import LAKE_COLUMNS
-from loglake.settings import LakeSettings
+from loglake.lake_metadata import CATALOG, FULL_NAME, NAMESPACE, TABLE, path_of
+from loglake.setting_groups import LakeSettings
 
-CATALOG = "lake"
-NAMESPACE = "bronze"
-TABLE = "log_events"
-FULL_NAME = f"{CATALOG}.{NAMESPACE}.{TABLE}"
+#: What many import from here; the names are written in `lake_metadata`.
+__all__ = [
+    "CATALOG",
+    "EPOCH_MARKER",
+    "FULL_NAME",
+    "NAMESPACE",
+    "TABLE",
+    "create_table",
+    "path_of",
+    "reached",
+    "reached_property",
+    "spark_schema",
+    "spark_type",
+    "table_path",
+    "table_properties",
+    "topic_id_property",
+]
+
+#: What Iceberg's streaming writer leaves in the snapshot of an epoch: the query's id. The stream goes on after the newest one.
+EPOCH_MARKER = "spark.sql.streaming.queryId"
 
 
 def spark_type(arrow: pa.DataType) -> str:
@@ -40,9 +57,9 @@ def reached(value: str | None) -> dict[int, int]:
     return {int(partition): last for partition, last in json.loads(value or "{}").items()}
 
 
-def path_of(location: str) -> str:
-    """The path on HDFS of `hdfs://authority/path`, as WebHDFS wants it."""
-    return "/" + location.split("://", 1)[-1].split("/", 1)[1]
+def table_path(config: LakeSettings) -> str:
+    """The bronze table's folder on HDFS."""
+    return f"{config.path}/{NAMESPACE}/{TABLE}"
 
 
 def spark_schema() -> str:
@@ -50,13 +67,14 @@ def spark_schema() -> str:
     return ", ".join(f"`{column.name}` {spark_type(column.arrow)}" for column in LAKE_COLUMNS)
 
 
-def _quoted(description: str) -> str:
+def quoted(description: str) -> str:
+    """A text as a literal of Spark SQL."""
     return "'" + description.replace("'", "\\'") + "'"
 
 
 def create_table(config: LakeSettings) -> str:
     """CREATE TABLE IF NOT EXISTS for the bronze table: append-only, partitioned by the day Kafka received the record."""
-    columns = ",\n  ".join(f"`{c.name}` {spark_type(c.arrow)} COMMENT {_quoted(c.description)}" for c in LAKE_COLUMNS)
+    columns = ",\n  ".join(f"`{c.name}` {spark_type(c.arrow)} COMMENT {quoted(c.description)}" for c in LAKE_COLUMNS)
     properties = ", ".join(f"'{key}'='{value}'" for key, value in table_properties(config).items())
     return (
         f"CREATE TABLE IF NOT EXISTS {FULL_NAME} (\n  {columns}\n) USING iceberg\n"

@@ -6,7 +6,30 @@ from psycopg.rows import TupleRow
 from loglake.settings import ROLES
 from loglake.warehouse import LOAD_LOCK_KEY, RAW_COLUMNS, SCHEMAS
 
-TABLES = ("raw.log_events", "raw.rejected_events", "ops.load_manifest", "ops.stream_progress", "ops.stream_heartbeat")
+#: Every table that `loglake.warehouse.apply_schema` makes in `raw` and `ops`.
+TABLES = (
+    "raw.log_events",
+    "raw.rejected_events",
+    "raw.retired_month",
+    "raw.ref_user_agent",
+    "raw.ref_country",
+    "raw.ref_domain",
+    "raw.ref_holiday",
+    "raw.ref_position",
+    "ops.load_manifest",
+    "ops.stream_progress",
+    "ops.retired_progress",
+    "ops.stream_heartbeat",
+    "ops.reject_resolution",
+    "ops.erasure",
+    "ops.erased_record",
+    "ops.incident",
+    "ops.outbox",
+    "ops.outbox_delivery",
+    "ops.outbox_channel",
+    "ops.dag_run",
+    "ops.schema_version",
+)
 #: (role, schema, may use it): what each stage needs, and what the readers of the marts must not see.
 USAGE = (
     ("loader", "raw", True),
@@ -57,7 +80,7 @@ def missing_objects(connection: psycopg.Connection) -> list[str]:
     columns = _names(connection, "select attname from pg_attribute where attrelid = to_regclass('raw.log_events') and attnum > 0")
     expected = {column.name for column in RAW_COLUMNS} | {"load_id"}
     lacking = sorted(expected - columns) if "raw.log_events" in tables else []
-    return problems + [f"column raw.log_events.{name} is missing: the contract changed, migrate the table" for name in lacking]
+    return problems + [f"column raw.log_events.{name} is missing: the contract changed, run `loglake up`" for name in lacking]
 
 
 def wrong_privileges(connection: psycopg.Connection) -> list[str]:

@@ -5,17 +5,23 @@
 
 from collections.abc import Iterable
 
+import msgspec
 import psycopg
 from psycopg import sql
 
-from loglake import erasure, privacy, reference
+from loglake import erasure, privacy, raw_columns, reference, resolutions
+from loglake.alerts import store as alerts
 from loglake.columns import COLUMNS, INGESTED_AT, POSITION
-from loglake.errors import ServiceError
-from loglake.settings import PostgresSettings, settings
+from loglake.events import Event
+from loglake.setting_groups import PostgresSettings
+from loglake.settings import settings
 
 #: Columns of `raw.log_events` in order, without load_id: the contract first, then where the record came from.
 RAW_COLUMNS = (*COLUMNS, *POSITION, INGESTED_AT)
-NOT_NULL = frozenset(column.name for column in RAW_COLUMNS if not column.group) - {"status_code", "latency_ms"}
+#: What an event cannot be without, and where its record came from. A column that is added later is never one of them.
+NOT_NULL = frozenset(column.name for column in RAW_COLUMNS if not column.group) - {
+    field.name for field in msgspec.structs.fields(Event) if not field.required
+}
 
 #: Advisory lock that a load holds in the warehouse's database for as long as it runs.
 LOAD_LOCK_KEY = 7_265_002
@@ -23,10 +29,11 @@ LOAD_LOCK_KEY = 7_265_002
 STREAM_LOCK_KEY = 7_265_001
 #: Advisory lock of a dbt run: two at once would swap the same views under each other.
 MODEL_LOCK_KEY = 7_265_003
-#: Advisory lock of `loglake rebuild`: two at once would fill the same shadow.
+#: Advisory lock of `loglake rebuild`, `forget` and `maintain`: two at once would fill the same shadow, or take each other's files away.
 REBUILD_LOCK_KEY = 7_265_004
-#: The lake stream's name in `ops.stream_heartbeat`.
-LAKE_STREAM = "lake"
+
+#: The table of the revision that the warehouse is at (loglake/upgrades.py); in the shape that Alembic gives it.
+SCHEMA_VERSION = "ops.schema_version"
 
 SCHEMAS = {
     "raw": "loader",
@@ -51,7 +58,8 @@ create table if not exists {ops}.load_manifest (
     rows_inserted bigint not null,
     rows_duplicate bigint not null,
     rows_rejected bigint not null,
-    constraint books_balance check (rows_read = rows_inserted + rows_duplicate + rows_rejected)
+    constraint books_balance check (rows_read = rows_inserted + rows_duplicate + rows_rejected),
+    constraint counts_not_negative check (least(files_read, rows_inserted, rows_duplicate, rows_rejected) >= 0)
 );
 comment on table {ops}.load_manifest is 'One row per load, written in the same transaction as its data';
 """
@@ -73,6 +81,14 @@ create table if not exists ops.stream_progress (
     primary key (query_id, batch_id)
 );
 comment on table ops.stream_progress is 'One row per micro-batch of a stream that held records';
+create table if not exists ops.retired_progress (
+    topic text primary key,
+    batches bigint not null,
+    duration_ms bigint not null,
+    rows_read bigint not null,
+    rows_rejected bigint not null
+);
+comment on table ops.retired_progress is 'One row per topic: sums of the rows of stream_progress that were deleted by age';
 create table if not exists ops.stream_heartbeat (
     stream text primary key,
     query_id text not null,
@@ -81,6 +97,14 @@ create table if not exists ops.stream_heartbeat (
     lag bigint not null
 );
 comment on table ops.stream_heartbeat is 'When each stream last started, or finished a trigger, also an empty one';
+"""
+
+VERSION_TABLE = f"""
+create table if not exists {SCHEMA_VERSION} (
+    version_num varchar(32) not null,
+    constraint schema_version_pkc primary key (version_num)
+);
+comment on table {SCHEMA_VERSION} is 'The revision of loglake/migrations that the schema is at; written by `loglake up`';
 """
 
 RAW_TABLES = """
@@ -99,6 +123,13 @@ create table if not exists {raw}.rejected_events (
     primary key (topic, partition, "offset")
 );
 create index if not exists rejected_events_load_id on {raw}.rejected_events (load_id);
+create table if not exists {raw}.retired_month (
+    month date not null,
+    retired_at timestamptz not null,
+    events bigint not null,
+    primary key (month, retired_at)
+);
+comment on table {raw}.retired_month is 'One row per month of log_events that was dropped by age: how many events went';
 """
 
 #: Iceberg's JDBC catalog, schema version V1 (org.apache.iceberg.jdbc.JdbcUtil): made here so that no two writers race to make it.
@@ -175,8 +206,11 @@ def apply_schema(connection: psycopg.Connection) -> None:
         connection.execute("set local role loader")
         connection.execute(OPS_TABLES)
         connection.execute(erasure.DDL)
+        connection.execute(resolutions.DDL)
+        connection.execute(alerts.DDL)
         create_load_tables(connection)
         connection.execute("reset role")
+        connection.execute(VERSION_TABLE)
         connection.execute(GRANTS)
         for role in ("loader", "dbt", "monitor", "bi_reader"):
             names = [sql.Identifier(connection.info.dbname), sql.Identifier(role)]
@@ -202,26 +236,10 @@ def create_load_tables(connection: psycopg.Connection, prefix: str = "") -> None
     connection.execute(raw_log_events_ddl(f"{prefix}raw"))
     connection.execute(sql.SQL(RAW_TABLES).format(**schemas))
     reference.create(connection, prefix)
-    _require_columns(connection, f"{prefix}raw")
+    wanted = {column.name: column.postgres for column in RAW_COLUMNS} | {"load_id": "bigint"}
+    raw_columns.add_missing(connection, f"{prefix}raw", "log_events", wanted, NOT_NULL)
     for statement in comments(f"{prefix}raw"):
         connection.execute(statement)
-
-
-def _require_columns(connection: psycopg.Connection, schema: str) -> None:
-    """ServiceError when `raw.log_events` was made for an older contract, with the statement that brings it up to date."""
-    known = {
-        row[0]
-        for row in connection.execute(
-            "select column_name from information_schema.columns where table_schema = %s and table_name = 'log_events'", [schema]
-        ).fetchall()
-    }
-    lacking = [column for column in RAW_COLUMNS if column.name not in known]
-    if lacking:
-        added = ", ".join(f"add column {column.name} {column.postgres}" for column in lacking)
-        raise ServiceError(
-            f"raw.log_events lacks {', '.join(column.name for column in lacking)} of the contract: "
-            f'run `loglake sql --role loader -- -c "alter table raw.log_events {added}"`, then `loglake up`'
-        )
 
 
 def apply_catalog(connection: psycopg.Connection) -> None:

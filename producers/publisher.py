@@ -8,7 +8,7 @@ import time
 from collections import Counter, deque
 from contextlib import suppress
 from functools import lru_cache
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, Protocol
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError, RetriableError
@@ -20,7 +20,6 @@ from loglake import clients
 from loglake.errors import ServiceError
 from loglake.events import Event
 from loglake.settings import settings
-from producers.ledger import Ledger
 from producers.record import GOOD, Record, record_of
 
 #: A partition has one batch under way at a time, so a batch must hold what comes meanwhile: smaller ones pile up.
@@ -56,6 +55,14 @@ class Stats(Struct, frozen=True):
         return self.sent == self.acknowledged and not self.refused
 
 
+class Account(Protocol):
+    """Is told what became of each record: producers.ledger.Ledger writes it down."""
+
+    def acknowledged(self, record: Record, partition: int, offset: int) -> None: ...
+    def not_sent(self, record: Record, error: str) -> None: ...
+    def flush(self) -> None: ...
+
+
 class _Waiting(NamedTuple):
     """A record whose fate is not noted yet."""
 
@@ -78,7 +85,7 @@ class Publisher:
     For one thread. ServiceError when no broker answers, the topic does not exist, or the broker stops answering.
     """
 
-    def __init__(self, topic: str, ledger: Ledger | None = None) -> None:
+    def __init__(self, topic: str, ledger: Account | None = None) -> None:
         self._topic = topic
         self._ledger = ledger
         self._sent = self._acknowledged = 0

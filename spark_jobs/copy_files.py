@@ -7,6 +7,7 @@ the data never leaves Arrow. Columns are found by Iceberg's field ids: a renamed
 import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 import adbc_driver_postgresql.dbapi as adbc
 import orjson
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 
 from loglake import clients
 from loglake.columns import LAKE_COLUMNS, postgres_type
-from loglake.settings import HdfsSettings
+from loglake.setting_groups import HdfsSettings
 
 _BATCH_ROWS = 16_384
 _FIELD_ID = b"PARQUET:field_id"
@@ -24,7 +25,10 @@ _FIELD_ID = b"PARQUET:field_id"
 
 @dataclass(frozen=True)
 class CopyTask:
-    """One task: the files it reads, the table it fills, and how it reaches HDFS and Postgres."""
+    """One task: the files it reads, the table it fills, and how it reaches HDFS and Postgres.
+
+    `received`: of the files only the rows that Kafka received from the first moment on and before the second.
+    """
 
     schema: str
     table: str
@@ -32,11 +36,14 @@ class CopyTask:
     field_ids: dict[str, int]
     hdfs: HdfsSettings
     postgres_uri: str
+    received: tuple[datetime, datetime] | None = None
 
 
 @dataclass
 class Staged:
     """What a task copied into its staging table: rows with and without a reject reason, and the first 8 hex digits of their event ids.
+
+    `left_out` are rows of its files that were not asked for.
 
     Counted on the way, where the columns are in memory anyway, so that the merge does not scan the tables for it.
     """
@@ -44,6 +51,7 @@ class Staged:
     table: str
     good: int = 0
     rejected: int = 0
+    left_out: int = 0
     id_prefixes: set[str] = dataclasses.field(default_factory=set)
 
     def count(self, batch: pa.RecordBatch) -> None:
@@ -92,22 +100,35 @@ def _batches(task: CopyTask, schema: pa.Schema, staged: Staged) -> Iterator[pa.R
             content = pa.py_buffer(reader.read())
         for batch in pq.ParquetFile(pa.BufferReader(content)).iter_batches(_BATCH_ROWS):
             projected = project(batch, schema, task.field_ids)
+            if task.received is not None:
+                projected = received_within(projected, task.received)
+                staged.left_out += batch.num_rows - projected.num_rows
             staged.count(projected)
             yield projected
 
 
 def project(batch: pa.RecordBatch, schema: pa.Schema, field_ids: dict[str, int]) -> pa.RecordBatch:
-    """The batch of a data file as `schema`: columns by field id, absent ones null, lists as JSON text."""
-    position = {int(field.metadata[_FIELD_ID]): index for index, field in enumerate(batch.schema)}
+    """The batch of a data file as `schema`: columns by field id, absent ones null, lists as JSON text.
+
+    A column that is new in the contract may be absent from the lake's table too (`field_ids`): the stream adds it when it starts.
+    """
+    position: dict[int | None, int] = {int(field.metadata[_FIELD_ID]): index for index, field in enumerate(batch.schema)}
     arrays = []
     for field in schema:
-        index = position.get(field_ids[field.name])
+        index = position.get(field_ids.get(field.name))
         if index is None:
             arrays.append(pa.nulls(batch.num_rows, field.type))
             continue
         array = batch.column(index)
         arrays.append(as_json(array) if pa.types.is_list(array.type) else array.cast(field.type))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def received_within(batch: pa.RecordBatch, received: tuple[datetime, datetime]) -> pa.RecordBatch:
+    """The rows that Kafka received from the first moment on and before the second."""
+    moments = batch.column("kafka_timestamp")
+    start, end = (pa.scalar(moment, moments.type) for moment in received)
+    return batch.filter(pc.and_(pc.greater_equal(moments, start), pc.less(moments, end)))
 
 
 def as_json(array: pa.ListArray) -> pa.Array:

@@ -1,12 +1,11 @@
 """Erase a person: from the lake (delete, rewrite, expire), and from the warehouse, which is rebuilt from what is left.
 
 First it is booked which records go (`loglake.erasure`), then they go. Killed at any point it can be run again: it goes on with
-what is booked. The stream and the load may run on meanwhile; what they bring after the person's records were looked up, stays.
+what is booked. No replay of rejects runs meanwhile. The stream and the load may; what they bring after the person's records were
+looked up, stays.
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,12 +14,12 @@ import psycopg
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from loglake import clients, erasure, tables, topic
+from loglake import clients, erasure, resolutions, tables, topic
 from loglake.erasure import Position
 from loglake.errors import ServiceError
 from loglake.settings import settings
-from loglake.spark import iceberg_table, java_iterator, session
-from spark_jobs import rebuild
+from loglake.spark import batch_session, iceberg_table, java_iterator
+from spark_jobs import lake_actions, rebuild
 from spark_jobs.rebuild import OnStep, Rebuilt
 
 _DELETE = f"""
@@ -28,10 +27,6 @@ DELETE FROM {tables.FULL_NAME} AS held WHERE EXISTS (
     SELECT 1 FROM erased WHERE erased.topic = held.topic AND erased.partition = held.partition AND erased.offset = held.offset
 )
 """  # noqa: S608 - the name is a constant
-#: What Spark's expire_snapshots says it deleted, and the report's name for it.
-_EXPIRED_FILES = ("deleted_data_files_count", "deleted_manifest_files_count", "deleted_manifest_lists_count")
-
-
 #: A file that no snapshot knows was left by a killed writer, or is being written; a stream's batch takes minutes at most.
 _ORPHAN_AGE = timedelta(hours=1)
 
@@ -57,8 +52,12 @@ class Forgotten:
 
 
 def run(user_id: str, on_step: OnStep) -> Forgotten | None:
-    """Erase the person with this user id; None when nothing names that id and no erasure waits to be finished."""
+    """Erase the person with this user id; None when nothing names that id and no erasure waits to be finished.
+
+    LoadInProgressError while a rebuild, maintenance of the lake, a replay of rejects or a backfill is at work.
+    """
     with clients.postgres("postgres") as admin, rebuild.only_rebuild(admin):
+        resolutions.only_repair(admin)
         on_step("looking for the person's records in the lake")
         found, files = _from_lake(admin, user_id)
         waiting = erasure.unfinished(admin)
@@ -68,16 +67,19 @@ def run(user_id: str, on_step: OnStep) -> Forgotten | None:
         rebuilt = rebuild.rebuild(admin, on_step)
         on_step("expiring the lake's snapshots from before the erasure")
         snapshots, removed = _expire()
+        resolutions.forget(admin, waiting.ids)
         erasure.finish(admin, waiting.ids)
     return Forgotten(*found, files, *in_raw, snapshots, removed, topic.kept_until(settings().kafka.topic, waiting.newest), rebuilt)
 
 
 def _from_lake(admin: psycopg.Connection, user_id: str) -> tuple[tuple[int, int, int], int]:
     """Book the person's records and delete all that is booked: how many of each kind were found, and files rewritten."""
-    with _session() as spark:
+    with batch_session("loglake-forget") as spark:
         rows = records_of(spark, user_id).collect()
         if rows:
             positions = [Position(row["topic"], row["partition"], row["offset"]) for row in rows]
+            # First, as they cannot be looked up once they are gone.
+            resolutions.locate(admin, [(row["event_id"], place) for row, place in zip(rows, positions, strict=True) if row["event_id"]])
             erasure.book(admin, user_id, positions, max(row["kafka_timestamp"] for row in rows))
         kinds = [row["kind"] for row in rows]
         found = kinds.count("event"), kinds.count("session"), kinds.count("rejected")
@@ -85,7 +87,7 @@ def _from_lake(admin: psycopg.Connection, user_id: str) -> tuple[tuple[int, int,
 
 
 def records_of(spark: SparkSession, user_id: str) -> DataFrame:
-    """Position, kafka_timestamp and kind of each record that is the person's, as the lake is now.
+    """Position, kafka_timestamp, event_id and kind of each record that is the person's, as the lake is now.
 
     `event`: names the user. `session`: names nobody, in a session in which the person is the only one named. `rejected`: no event, but
     its bytes hold the id as a JSON string.
@@ -107,7 +109,7 @@ def records_of(spark: SparkSession, user_id: str) -> DataFrame:
         .when(payload_has_id, "rejected")
     )
     marked = lake.join(F.broadcast(own), "session_id", "left").withColumn("kind", kind)
-    return marked.where("kind is not null").select("topic", "partition", "offset", "kafka_timestamp", "kind")
+    return marked.where("kind is not null").select("topic", "partition", "offset", "kafka_timestamp", "event_id", "kind")
 
 
 def needles(user_id: str) -> list[bytes]:
@@ -160,30 +162,11 @@ def _expire() -> tuple[int, int]:
 
     The warehouse has been rebuilt from a later one by now, so the next load does not need them.
     """
-    with _session() as spark:
+    with batch_session("loglake-forget") as spark:
         table = iceberg_table(spark)
         boundary = _boundary(table)
         if boundary is None:
             return 0, 0
         old = [s.snapshotId() for s in java_iterator(table.snapshots()) if s.sequenceNumber() < boundary.sequenceNumber()]
-        removed = 0
-        if old:
-            ids = ", ".join(f"{number}L" for number in old)
-            call = f"CALL {tables.CATALOG}.system.expire_snapshots(table => '{tables.FULL_NAME}', snapshot_ids => array({ids}))"
-            (row,) = spark.sql(call).collect()
-            removed = sum(row[name] for name in _EXPIRED_FILES)
-        actions: Any = spark.sparkContext._jvm
-        orphans = actions.org.apache.iceberg.spark.actions.SparkActions.get(spark._jsparkSession).deleteOrphanFiles(table)
-        before = int((datetime.now(UTC) - _ORPHAN_AGE).timestamp() * 1000)
-        removed += sum(1 for _ in java_iterator(orphans.olderThan(before).execute().orphanFileLocations()))
-        return len(old), removed
-
-
-@contextmanager
-def _session() -> Iterator[SparkSession]:
-    config = settings().load
-    spark = session("loglake-forget", config.cores, config.driver_memory, config.executor_memory)
-    try:
-        yield spark
-    finally:
-        spark.stop()
+        removed = lake_actions.expire(spark, old) if old else 0
+        return len(old), removed + lake_actions.remove_orphans(spark, datetime.now(UTC) - _ORPHAN_AGE)

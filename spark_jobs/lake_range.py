@@ -4,6 +4,7 @@ Iceberg's incremental append scan leaves out what compaction rewrote, so a row i
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
@@ -41,8 +42,28 @@ def plan(spark: SparkSession, start: int | None) -> Range | None:
         return None
     end: int = current.snapshotId()
     files = _full_scan(table, end) if start is None else _append_scan(table, start, end)
-    ids = {field.name(): field.fieldId() for field in table.schema().columns()}
-    return Range(start, end, files, ids) if files else None
+    return Range(start, end, files, _field_ids(table)) if files else None
+
+
+def plan_received(spark: SparkSession, snapshot: int, start: datetime, end: datetime) -> Range:
+    """The files of a snapshot that may hold rows which Kafka received from `start` on and before `end`.
+
+    SnapshotExpiredError when the snapshot is gone.
+    """
+    table = iceberg_table(spark)
+    if table.snapshot(snapshot) is None:
+        raise SnapshotExpiredError(
+            f"{tables.FULL_NAME} no longer has snapshot {snapshot}, where the last load ended: run `loglake load`, or `loglake load --full`"
+        )
+    jvm: Any = spark.sparkContext._jvm
+    say = jvm.org.apache.iceberg.expressions.Expressions
+    bounds = say.greaterThanOrEqual("kafka_timestamp", start.isoformat()), say.lessThan("kafka_timestamp", end.isoformat())
+    files = _files(table.newScan().useSnapshot(snapshot).filter(getattr(say, "and")(*bounds)))
+    return Range(snapshot, snapshot, files, _field_ids(table))
+
+
+def _field_ids(table: Any) -> dict[str, int]:
+    return {field.name(): field.fieldId() for field in table.schema().columns()}
 
 
 def _full_scan(table: Any, end: int) -> tuple[DataFile, ...]:

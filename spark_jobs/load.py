@@ -12,14 +12,16 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from types import ModuleType
 
 import psycopg
 from pyspark.sql import SparkSession
 
 from loglake import clients, lake, logs
 from loglake.errors import LoglakeError
+from loglake.lineage import sending
 from loglake.settings import settings
-from loglake.spark import session
+from loglake.spark import batch_session
 from spark_jobs import lake_range, merge
 from spark_jobs.copy_files import CopyTask, Staged, copy_files
 
@@ -54,29 +56,40 @@ class LoadResult:
         )
 
 
-def run(*, full: bool = False) -> LoadResult:
+def run(*, full: bool = False, parent: str = "") -> LoadResult:
     """One load with a Spark session of its own; `full` reads the whole lake again, for when the history between is gone.
 
     The lock comes before Spark: a load that waits for it must not hold the cores that the one before it needs.
-    With nothing new Spark is not started at all.
+    With nothing new Spark is not started at all. `parent` is the run of Airflow that the load is part of (loglake.lineage).
     """
-    with merge.only_loader(settings().load.lock_timeout_seconds) as connection:
-        return load_new(connection, full=full)
+    began = datetime.now(UTC)
+    try:
+        with merge.only_loader(settings().load.lock_timeout_seconds) as connection:
+            result = load_new(connection, full=full)
+    except Exception as error:
+        reason = clients.one_line(error)
+        sending.send(lambda: _lineage().failed(reason, began, datetime.now(UTC), parent))
+        raise
+    sending.send(lambda: _lineage().done(asdict(result), began, datetime.now(UTC), parent))
+    return result
+
+
+def _lineage() -> ModuleType:
+    from loglake.lineage import load
+
+    return load
 
 
 def load_new(connection: psycopg.Connection, *, full: bool = False, prefix: str = "") -> LoadResult:
     """One load into the schemas with this prefix; the caller sees to it that no other load writes there."""
-    config, began = settings().load, time.monotonic()
+    began = time.monotonic()
     _, position = merge.last_position(connection, prefix)
     bronze = lake.table()
     snapshot = bronze.current_snapshot() if bronze else None
     if snapshot is None or (snapshot.snapshot_id == position and not full):
         return _nothing_new(position, began)
-    spark = session("loglake-load", config.cores, config.driver_memory, config.executor_memory)
-    try:
+    with batch_session("loglake-load") as spark:
         return load(spark, connection, full=full, prefix=prefix)
-    finally:
-        spark.stop()
 
 
 def load(spark: SparkSession, connection: psycopg.Connection, *, full: bool = False, prefix: str = "") -> LoadResult:
@@ -84,10 +97,11 @@ def load(spark: SparkSession, connection: psycopg.Connection, *, full: bool = Fa
     began, started_at = time.monotonic(), datetime.now(UTC)
     merge.drop_leftovers(connection, prefix)
     last_id, position = merge.last_position(connection, prefix)
+    logs.bind(load_id=last_id + 1)
     planned = lake_range.plan(spark, None if full else position)
     if planned is None:
         return _nothing_new(position, began)
-    staged = _stage(spark, planned, last_id + 1, f"{prefix}stage")
+    staged = stage(spark, planned, last_id + 1, f"{prefix}stage")
     manifest = {
         "load_id": last_id + 1,
         "snapshot_from": planned.start,
@@ -103,8 +117,13 @@ def _nothing_new(position: int | None, began: float) -> LoadResult:
     return LoadResult(None, position, position, 0, 0, 0, 0, 0, time.monotonic() - began)
 
 
-def _stage(spark: SparkSession, planned: lake_range.Range, load_id: int, schema: str) -> list[Staged]:
-    """COPY the range's rows into one staging table per task. The token keeps a killed load's tasks apart."""
+def stage(
+    spark: SparkSession, planned: lake_range.Range, load_id: int, schema: str, received: tuple[datetime, datetime] | None = None
+) -> list[Staged]:
+    """COPY the range's rows into one staging table per task. The token keeps a killed load's tasks apart.
+
+    `received`: only rows that Kafka received from the first moment on and before the second.
+    """
     config, token = settings(), secrets.token_hex(4)
     tasks = [
         CopyTask(
@@ -114,11 +133,12 @@ def _stage(spark: SparkSession, planned: lake_range.Range, load_id: int, schema:
             field_ids=planned.field_ids,
             hdfs=config.hdfs,
             postgres_uri=clients.postgres_uri("loader"),
+            received=received,
         )
         for number, files in enumerate(lake_range.balance(planned.files, config.load.cores))
     ]
     staged = spark.sparkContext.parallelize(tasks, len(tasks)).map(copy_files).collect()
-    copied = sum(part.good + part.rejected for part in staged)
+    copied = sum(part.good + part.rejected + part.left_out for part in staged)
     expected = sum(file.rows for file in planned.files)
     if copied != expected:
         raise LoglakeError(
@@ -130,10 +150,11 @@ def _stage(spark: SparkSession, planned: lake_range.Range, load_id: int, schema:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Load what is new in the lake into Postgres, once.")
     parser.add_argument("--full", action="store_true", help="read the whole lake again; rows that are there count as duplicates")
+    parser.add_argument("--parent", default="", help="the run of Airflow that this load is part of")
     arguments = parser.parse_args()
     logs.configure()
     try:
-        result = run(full=arguments.full)
+        result = run(full=arguments.full, parent=arguments.parent)
     except LoglakeError as error:
         log.error("%s", error)
         sys.exit(error.exit_code)

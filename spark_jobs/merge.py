@@ -1,6 +1,6 @@
 """The transaction of a load: staged rows into `raw`, and the manifest that accounts for them. All of it, or none."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,13 +9,11 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
-from loglake import clients
+from loglake import clients, raw_partitions, resolutions
 from loglake.errors import LoadInProgressError
 from loglake.warehouse import LOAD_LOCK_KEY, RAW_COLUMNS
 from spark_jobs.copy_files import Staged
 
-#: Months with a partition of their own; event ids of any other time go to the default partition.
-FIRST_MONTH = datetime(2000, 1, 1, tzinfo=UTC)
 #: A usual load is sorted in memory with this; a greater one spills to disk.
 _SORT_MEMORY = "256MB"
 
@@ -90,19 +88,58 @@ def merge(connection: psycopg.Connection, staged: Sequence[Staged], manifest: Ma
     twice in the load, are counted as duplicates; so are rejected records that an earlier load brought (their position is known).
     """
     good, bad = sum(part.good for part in staged), sum(part.rejected for part in staged)
-    tables, schemas = [sql.Identifier(f"{prefix}stage", part.table) for part in staged], _schemas(prefix)
-    rows = sql.SQL(" union all ").join(sql.SQL("select * from {}").format(table) for table in tables)
+    rows, schemas = union(staged, f"{prefix}stage"), _schemas(prefix)
     with connection.transaction():
-        connection.execute(sql.SQL("set local work_mem = {}").format(sql.Literal(_SORT_MEMORY)))
-        for month in months(set().union(*(part.id_prefixes for part in staged)), datetime.now(UTC)):
-            _ensure_partition(connection, month, f"{prefix}raw")
-        inserted = connection.execute(_insert(rows, schemas), {**manifest, "newest": _newest(connection, schemas)}).rowcount
-        rejected = connection.execute(sql.SQL(_REJECTED).format(staged=rows, **schemas), manifest).rowcount if bad else 0
+        prepare(connection, staged, f"{prefix}raw")
+        known = {"newest": _newest(connection, schemas), "floor": raw_partitions.floor(connection, prefix)}
+        inserted = connection.execute(_insert(rows, schemas), {**manifest, **known}).rowcount
+        rejected = insert_rejected(connection, rows, manifest, prefix) if bad else 0
         counts = Counts(good + bad, inserted, good - inserted + bad - rejected, rejected)
-        connection.execute(sql.SQL(_MANIFEST).format(**schemas), {**manifest, **vars(counts)})
-        for table in tables:
-            connection.execute(sql.SQL("drop table {}").format(table))
+        book(connection, manifest, counts, prefix)
+        drop(connection, staged, f"{prefix}stage")
+        if not prefix:
+            resolutions.settle(connection)
     return counts
+
+
+def union(staged: Sequence[Staged], schema: str = "stage") -> sql.Composed:
+    """A query of all staged rows."""
+    tables = [sql.Identifier(schema, part.table) for part in staged]
+    return sql.SQL(" union all ").join(sql.SQL("select * from {}").format(table) for table in tables)
+
+
+def prepare(connection: psycopg.Connection, staged: Sequence[Staged], schema: str = "raw") -> None:
+    """Within the transaction: memory to sort in, and a partition for each month that is staged."""
+    connection.execute(sql.SQL("set local work_mem = {}").format(sql.Literal(_SORT_MEMORY)))
+    for month in raw_partitions.months(set().union(*(part.id_prefixes for part in staged)), datetime.now(UTC)):
+        _ensure_partition(connection, month, schema)
+
+
+def book(connection: psycopg.Connection, manifest: Mapping[str, object], counts: Counts, prefix: str = "") -> None:
+    """Write the load's row of the manifest."""
+    connection.execute(sql.SQL(_MANIFEST).format(**_schemas(prefix)), {**manifest, **vars(counts)})
+
+
+def drop(connection: psycopg.Connection, staged: Sequence[Staged], schema: str = "stage") -> None:
+    for part in staged:
+        connection.execute(sql.SQL("drop table {}").format(sql.Identifier(schema, part.table)))
+
+
+def insert_rejected(connection: psycopg.Connection, staged: sql.Composed, manifest: Mapping[str, object], prefix: str = "") -> int:
+    """The staged rejects whose position is not known yet; how many."""
+    return connection.execute(sql.SQL(_REJECTED).format(staged=staged, **_schemas(prefix)), manifest).rowcount
+
+
+def raw_columns() -> tuple[sql.Composed, sql.Composed]:
+    """The columns of `raw.log_events` without load_id, and their values from a staged row."""
+    targets = sql.SQL(", ").join(sql.Identifier(column.name) for column in RAW_COLUMNS)
+    values = sql.SQL(", ").join(
+        sql.SQL("{}::{}").format(sql.Identifier(column.name), sql.SQL(column.postgres))
+        if column.postgres in ("uuid", "jsonb")
+        else sql.Identifier(column.name)
+        for column in RAW_COLUMNS
+    )
+    return targets, values
 
 
 def _newest(connection: psycopg.Connection, schemas: Mapping[str, sql.Identifier]) -> UUID:
@@ -113,22 +150,17 @@ def _newest(connection: psycopg.Connection, schemas: Mapping[str, sql.Identifier
 
 
 def _insert(staged: sql.Composed, schemas: Mapping[str, sql.Identifier]) -> sql.Composed:
-    targets = sql.SQL(", ").join(sql.Identifier(column.name) for column in RAW_COLUMNS)
-    values = sql.SQL(", ").join(
-        sql.SQL("{}::{}").format(sql.Identifier(column.name), sql.SQL(column.postgres))
-        if column.postgres in ("uuid", "jsonb")
-        else sql.Identifier(column.name)
-        for column in RAW_COLUMNS
-    )
+    targets, values = raw_columns()
     # Of copies within one load the first that Kafka received stays; ids in order also suit the primary key's index.
     # ON CONFLICT would do, but its speculative insertion costs a quarter of the statement, and the lock keeps other loaders out.
     # What is known is asked for in a scalar subquery: always a look into the index, where NOT EXISTS may become a scan of all history.
-    # Ids grow with time, so most are above all known ones and need no look.
+    # Ids grow with time, so most are above all known ones and need no look. Below the floor nobody knows any more what was there.
     statement = """
         insert into {raw}.log_events ({targets}, load_id)
         select distinct on (event_id) {values}, %(load_id)s
         from ({staged}) as staged
         where reject_reason is null
+            and event_id::uuid >= %(floor)s
             and (
                 event_id::uuid > %(newest)s
                 or (select true from {raw}.log_events as known where known.event_id = staged.event_id::uuid) is null
@@ -138,34 +170,12 @@ def _insert(staged: sql.Composed, schemas: Mapping[str, sql.Identifier]) -> sql.
     return sql.SQL(statement).format(targets=targets, values=values, staged=staged, **schemas)
 
 
-def months(id_prefixes: Iterable[str], now: datetime) -> list[datetime]:
-    """The months between FIRST_MONTH and `now` that hold event ids which begin with these 8 hex digits.
-
-    Eight digits of a UUIDv7 are 65.5 s (RFC 9562: 48 bits of milliseconds), so at a turn of the month it may be one month too many.
-    """
-    first = [int(prefix, 16) << 16 for prefix in id_prefixes]
-    seconds = {moment / 1000 for start in first for moment in (start, start + 0xFFFF)}
-    moments = [datetime.fromtimestamp(second, UTC) for second in seconds if FIRST_MONTH.timestamp() <= second <= now.timestamp()]
-    return sorted({datetime(moment.year, moment.month, 1, tzinfo=UTC) for moment in moments})
-
-
-def partition_name(month: datetime) -> str:
-    return f"log_events_{month:%Y_%m}"
-
-
-def month_bounds(month: datetime) -> tuple[str, str]:
-    """The first UUIDv7 of a month and of the next one."""
-    following = month.replace(year=month.year + month.month // 12, month=month.month % 12 + 1)
-    low, high = (f"{int(moment.timestamp() * 1000):012x}" for moment in (month, following))
-    return f"{low[:8]}-{low[8:]}-0000-0000-000000000000", f"{high[:8]}-{high[8:]}-0000-0000-000000000000"
-
-
 def _ensure_partition(connection: psycopg.Connection, month: datetime, schema: str) -> None:
     """Attach the month's partition when it is not there, with the rows of that month that the default partition holds."""
-    name = partition_name(month)
+    name = raw_partitions.partition_name(month)
     if connection.execute("select to_regclass(%s)", [f"{schema}.{name}"]).fetchone() != (None,):
         return
-    low, high = month_bounds(month)
+    low, high = raw_partitions.month_bounds(month)
     parts = {"raw": sql.Identifier(schema), "name": sql.Identifier(schema, name), "low": sql.Literal(low), "high": sql.Literal(high)}
     connection.execute(sql.SQL("create table {name} (like {raw}.log_events including all)").format(**parts))
     connection.execute(

@@ -2,10 +2,14 @@
 
 Killed at any point it leaves the warehouse as it was, or already swapped; what is left over is dropped by the next rebuild.
 Most of the work is done while loads and dbt runs go on. Only for the last of it, what came meanwhile, they have to wait.
+Run by `loglake rebuild`, or as `python -m spark_jobs.rebuild`, whose last line of standard output is the result as JSON.
 """
 
+import argparse
 import json
+import logging
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,11 +17,13 @@ from dataclasses import asdict, dataclass
 
 import psycopg
 
-from loglake import clients, models, shadow
-from loglake.errors import LoadInProgressError
+from loglake import clients, logs, models, shadow
+from loglake.errors import LoadInProgressError, LoglakeError
 from loglake.warehouse import REBUILD_LOCK_KEY
 from spark_jobs import merge
 from spark_jobs.load import load_new
+
+log = logging.getLogger("spark_jobs.rebuild")
 
 #: All models but the snapshot, which is taken along at the end; without the tests that read all history.
 _FIRST_BUILD = ["build", "--exclude", "resource_type:snapshot", "tag:full", "test_type:unit"]
@@ -94,9 +100,9 @@ def rebuild(admin: psycopg.Connection, on_step: OnStep) -> Rebuilt:
 
 @contextmanager
 def only_rebuild(connection: psycopg.Connection) -> Iterator[None]:
-    """Hold the rebuild's lock for as long as the connection lives; LoadInProgressError when another one does."""
+    """Hold the lock of whatever remakes warehouse or lake, for as long as the connection lives; LoadInProgressError when it is taken."""
     if connection.execute("select pg_try_advisory_lock(%s)", [REBUILD_LOCK_KEY]).fetchone() != (True,):
-        raise LoadInProgressError("another rebuild is running: wait for it to end")
+        raise LoadInProgressError("another rebuild is running, or an erasure or maintenance of the lake: wait for it to end")
     yield
 
 
@@ -108,3 +114,20 @@ def _remove_targets() -> None:
 
 def _counts(connection: psycopg.Connection) -> tuple[int, int]:
     return connection.execute(_COUNTS).fetchall()[0]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Make the warehouse anew from the lake, and swap it in.")
+    parser.add_argument("--parent", default="", help="the run of Airflow that this is part of; taken so that all batch jobs take the same")
+    parser.parse_args()
+    logs.configure()
+    try:
+        result = run(lambda step: log.info("%s", step))
+    except LoglakeError as error:
+        log.error("%s", error)
+        sys.exit(error.exit_code)
+    print(result.as_json())  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

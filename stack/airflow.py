@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import math
 import os
 import sys
 from datetime import datetime, timedelta
@@ -12,14 +13,17 @@ from urllib.parse import quote
 
 import psycopg
 
-from loglake import clients
+from loglake import clients, orchestrate
+from loglake.dag_policy import SPARK_POOL, SPARK_POOL_SLOTS
+from loglake.lineage import sending
 from loglake.settings import LOOPBACK, PROJECT, child_environment, settings
 from stack import tools
 from stack.service import Port, Probe, Service
 
 EXECUTABLE = Path(sys.executable).with_name("airflow")
-#: The batch DAG's tasks follow each other, one run at a time; the second slot is for a run of the user's own.
-_PARALLELISM = 2
+#: A task of the batch, one of maintenance, one of a repair, one of the alerts, one of the user's own. A task that waits for a slot of its
+#: pool takes none of these; a worker that is idle is a fork of the scheduler, most of whose memory it shares.
+_PARALLELISM = 5
 #: What the scheduler sleeps when nothing happens: a task's wait against idle CPU (measured, see docs/benchmarks.md).
 _IDLE_SLEEP_SECONDS = 0.5
 _HEARTBEAT_SECONDS = 5
@@ -41,6 +45,7 @@ def services() -> tuple[Service, ...]:
             ports=(Port.of(config, "port"),),
             url=base_url(),
             prepare=prepare,
+            complete=make_pools,
         ),
         Service(
             name="airflow-scheduler",
@@ -73,11 +78,20 @@ def prepare() -> None:
     home = _home()
     home.mkdir(parents=True, exist_ok=True)
     _write_password_file()
-    marker = home / "migrated"
-    if marker.is_file() and marker.read_text() == _schema_state():
+    if migrated():
         return
     tools.run((str(EXECUTABLE), "db", "migrate"), "the Airflow database cannot be migrated", child_environment(**environment()))
-    marker.write_text(_schema_state())
+    _marker().write_text(schema_state())
+
+
+def migrated() -> bool:
+    """Whether the metadata database is as the last migration by this Airflow left it; psycopg.Error when Postgres is down."""
+    return _marker().is_file() and _marker().read_text() == schema_state()
+
+
+def make_pools() -> None:
+    """Make the pools that the DAGs' tasks name; one that is there stays as its users have set it."""
+    orchestrate.Airflow().make_pool(SPARK_POOL, SPARK_POOL_SLOTS, "Tasks that start a Spark application of their own")
 
 
 def environment() -> dict[str, str]:
@@ -109,7 +123,7 @@ def environment() -> dict[str, str]:
             "enable_telemetry": "False",
             "cache_dir": str(_home() / "cosmos"),
         },
-        "openlineage": {"namespace": "loglake", "disabled": "True"},
+        "openlineage": _lineage(),
     }
     variables = {f"AIRFLOW__{section}__{name}".upper(): value for section, options in sections.items() for name, value in options.items()}
     # Everything Airflow talks to is on this machine: a proxy of the user's environment must not come between.
@@ -147,11 +161,28 @@ def _logging() -> dict[str, str]:
         "base_log_folder": str(folder / "tasks"),
         "dag_processor_child_process_log_directory": str(folder / "dag_processor"),
         "colored_console_log": "False",
+        "json_logs": str(settings().log.format == "json"),
+    }
+
+
+def _lineage() -> dict[str, str]:
+    """Of the runs and tasks themselves Airflow's own provider tells, to the same place; without a place it is off."""
+    config = settings().lineage
+    transport = sending.transport(config)
+    return {
+        "namespace": config.namespace,
+        "disabled": str(not transport),
+        "transport": json.dumps(transport),
+        "execution_timeout": str(math.ceil(sending.limit(config))),
     }
 
 
 def _command(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "stack.airflow_run", *arguments)
+
+
+def _marker() -> Path:
+    return _home() / "migrated"
 
 
 def _home() -> Path:
@@ -179,7 +210,7 @@ def _derived_secret(purpose: str) -> str:
     return hmac.new(secret.encode(), purpose.encode(), hashlib.sha512).hexdigest()
 
 
-def _schema_state() -> str:
+def schema_state() -> str:
     """Airflow's version and the revision its database is at, for instance `3.3.2 29ce7909c52b`."""
     with clients.postgres("airflow", settings().postgres.airflow_database) as connection:
         try:

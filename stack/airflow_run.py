@@ -13,8 +13,9 @@ from stack.airflow import EXECUTABLE, environment
 def main(arguments: list[str]) -> None:
     """Replace this process by `airflow ARGUMENTS`, configured for the stack."""
     command = [str(EXECUTABLE), *arguments]
-    if arguments[:1] == ["scheduler"]:  # its children outlive it
-        command = [sys.executable, "-m", "stack.guard", *command]
+    if arguments[:1] == ["scheduler"]:
+        # Its children outlive it: hence the guard.
+        command = [sys.executable, "-m", "stack.guard", sys.executable, "-m", "stack.airflow_scheduler", *arguments]
     os.execve(command[0], command, child_environment(**environment()))  # noqa: S606
 
 

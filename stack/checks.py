@@ -52,15 +52,21 @@ def free(port: int) -> bool:
         return True
 
 
+def listeners(port: int) -> list[int]:
+    """The pids of the processes that listen on a port, as far as they may be seen."""
+    connections = psutil.net_connections("tcp")
+    return [c.pid for c in connections if c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port and c.pid]
+
+
 def holder(port: int) -> str:
     """`pid N (name)` of the process that listens on a port; `another process` when it may not be seen."""
-    listening = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port and c.pid]
-    if not listening:
+    pids = listeners(port)
+    if not pids:
         return "another process"
     try:
-        return f"pid {listening[0].pid} ({psutil.Process(listening[0].pid).name()})"
+        return f"pid {pids[0]} ({psutil.Process(pids[0]).name()})"
     except psutil.NoSuchProcess:
-        return f"pid {listening[0].pid}"
+        return f"pid {pids[0]}"
 
 
 def taken(port: int, service: str, setting: str, by: str) -> str:

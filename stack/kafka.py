@@ -8,7 +8,8 @@ from pathlib import Path
 from kafka.admin import NewPartitions, NewTopic
 
 from loglake import clients
-from loglake.settings import LOOPBACK, KafkaSettings, settings
+from loglake.setting_groups import KafkaSettings
+from loglake.settings import LOOPBACK, settings
 from stack import java, tools
 from stack.service import Port, Service
 

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from loglake.logs import event_of
+
 _TAIL_BYTES = 64 * 1024
-_PROBLEM = re.compile(r"\b(ERROR|FATAL|CRITICAL|PANIC|Exception|Error|error:)\b")
+_PROBLEM = re.compile(r"\b(ERROR|FATAL|CRITICAL|PANIC|Exception|Error|error:)\b|\"level\": ?\"(error|critical)\"")
 _EXIT = re.compile(r"^(?P<time>\S+ [\d:]+),\d+ \w+ exited: (?P<name>\S+) \((?P<how>.*); not expected\)")
 _STARTED = re.compile(r"supervisord started with pid")
 
@@ -29,14 +31,15 @@ def tail(path: Path, lines: int) -> list[str]:
 
 
 def last_problem(path: Path) -> str:
-    """The last line of a log that speaks of an error, otherwise its last line that is not a stack trace's."""
+    """What the last line of a log says that speaks of an error, otherwise its last line that is not a stack trace's."""
     if not path.exists():
         return ""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
         lines = [line.strip() for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
     plain = [line for line in lines if not line.startswith(("at ", "..."))]
-    return next((line for line in reversed(plain) if _PROBLEM.search(line)), plain[-1] if plain else "")
+    found = next((line for line in reversed(plain) if _PROBLEM.search(line)), plain[-1] if plain else "")
+    return event_of(found)
 
 
 def exits(lines: Iterable[str]) -> dict[str, Exits]:

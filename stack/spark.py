@@ -6,7 +6,7 @@ from pathlib import Path
 
 from loglake import clients, health
 from loglake.errors import SettingsError
-from loglake.settings import LOOPBACK, settings
+from loglake.settings import LOOPBACK, PROJECT, settings
 from stack import java, wheels
 from stack.service import Port, Service
 
@@ -33,6 +33,7 @@ def environment() -> dict[str, str]:
         **java.ENVIRONMENT,
         "JAVA_HOME": str(java.java_home()),
         "SPARK_HOME": str(SPARK_HOME),
+        "SPARK_CONF_DIR": str(PROJECT / "loglake" / "sparkconf"),
         "SPARK_LOCAL_IP": LOOPBACK,
         "SPARK_PUBLIC_DNS": LOOPBACK,
         "SPARK_NO_DAEMONIZE": "1",

@@ -24,8 +24,10 @@ from tests.waiting import wait_for
 CORE = ("postgres", "kafka", "namenode", "datanode", "spark-master", "spark-worker")
 LAKE_STREAM = ("lake-stream",)
 AIRFLOW = ("airflow-api", "airflow-scheduler", "airflow-dag-processor")
+#: Not a setting: where a test may listen as Slack.
+SLACK_PORT = "SLACK_PORT"
 #: Ports that no service of the stack declares as its own, but that two stacks must not share.
-_OTHER_PORTS = ("LOGLAKE_STREAM_UI_PORT",)
+_OTHER_PORTS = ("LOGLAKE_STREAM_UI_PORT", "LOGLAKE_SMTP_PORT", SLACK_PORT)
 #: Below the range the kernel gives to outgoing connections, so that a port stays free while its server restarts.
 _PORT_RANGE = range(15_000, 32_000)
 
@@ -47,8 +49,13 @@ class EmbeddedStack:
 
     def start(self, names: Iterable[str]) -> None:
         """Start services and wait for their health gates; what runs is kept."""
-        done = self.cli("up", "--only", ",".join(names))
+        done = self.cli("up", "--only", ",".join(names), LOGLAKE_LINEAGE_TO=str(self.lineage))
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{self.all_logs()}"
+
+    @property
+    def lineage(self) -> Path:
+        """The file with the lineage of the stream and of Airflow's runs; what is run by hand tells nobody."""
+        return self.runtime / "lineage.jsonl"
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """What `loglake status --json` says, by service."""
@@ -77,10 +84,14 @@ class EmbeddedStack:
 
         return wait_for(lambda: f"{name} to be healthy: {self.rows()[name]}\n{self.log(name)}", healthy, seconds)
 
-    def log(self, name: str) -> str:
-        """The end of a service's log."""
+    def log_lines(self, name: str) -> list[str]:
+        """The whole log of a service, by line."""
         path = self.runtime / "logs" / f"{name}.log"
-        return "\n".join(path.read_text(errors="replace").splitlines()[-40:]) if path.exists() else "(no log)"
+        return path.read_text(errors="replace").splitlines() if path.exists() else ["(no log)"]
+
+    def log(self, name: str) -> str:
+        """The end of a service's log, for a failed assertion."""
+        return "\n".join(self.log_lines(name)[-40:])
 
     def all_logs(self) -> str:
         """The end of every log, for a failed assertion."""
@@ -102,13 +113,20 @@ def free_ports() -> dict[str, str]:
 
 def stack_environment(runtime: Path) -> dict[str, str]:
     """The settings that set a test's stack apart from any other on the machine."""
+    ports = free_ports()
+    slack = ports.pop(SLACK_PORT)
     return {
-        **free_ports(),
+        **ports,
         "LOGLAKE_RUNTIME_DIR": str(runtime),
         "LOGLAKE_JARS_DIR": str(settings().runtime.jars_dir),
         "LOGLAKE_STREAM_TRIGGER_SECONDS": "2",
         # Tests trigger the DAG themselves; a scheduled run would load what another test is counting.
         "LOGLAKE_AIRFLOW_SCHEDULE": "0 0 1 1 *",
+        "LOGLAKE_MAINTENANCE_SCHEDULE": "0 0 1 1 *",
+        "LOGLAKE_ALERT_SCHEDULE": "0 0 1 1 *",
+        "LOGLAKE_ALERT_DIGEST_SCHEDULE": "0 0 1 1 *",
+        # Nobody listens there but a test that takes Slack's place.
+        "LOGLAKE_SLACK_WEBHOOK_URL": f"http://127.0.0.1:{slack}/services/T0/B0/secret",
     }
 
 

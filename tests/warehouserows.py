@@ -19,7 +19,7 @@ from tests.sample import NOW
 @contextmanager
 def empty_warehouse(name: str) -> Iterator[str]:
     """A database with the warehouse's schema and no row, dropped at the end."""
-    with _fresh(name) as server:
+    with fresh_database(name) as server:
         warehouse.create_roles(server, settings().postgres, ("loader", "dbt", "monitor", "bi_reader"))
         warehouse.create_database(server, name, "postgres")
         with clients.postgres("postgres", name) as database:
@@ -30,13 +30,14 @@ def empty_warehouse(name: str) -> Iterator[str]:
 @contextmanager
 def copied_warehouse(name: str, original: str) -> Iterator[str]:
     """A copy of a warehouse to which nobody is connected, dropped at the end."""
-    with _fresh(name) as server:
+    with fresh_database(name) as server:
         server.execute(sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(original)))
         yield name
 
 
 @contextmanager
-def _fresh(name: str) -> Iterator[psycopg.Connection]:
+def fresh_database(name: str) -> Iterator[psycopg.Connection]:
+    """The superuser's connection to the server, which has no database of this name, neither before nor after."""
     drop = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
     with clients.postgres("postgres", "postgres") as server:
         server.execute(drop)

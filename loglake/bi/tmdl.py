@@ -9,7 +9,7 @@ from loglake.bi.model import SCHEMA, Column, Relationship, Table
 from loglake.bi.pages import CURRENCY
 from loglake.bi.query import CALENDAR, DAYS
 from loglake.errors import LoglakeError
-from loglake.settings import PostgresSettings
+from loglake.setting_groups import PostgresSettings
 
 #: The namespace of every id in the model: the same object has the same id each time it is generated.
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "loglake/bi")

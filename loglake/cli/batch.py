@@ -56,7 +56,9 @@ def print_books(result: "Books") -> None:
         ("", "duplicate", loaded.rows_duplicate),
         ("", "rejected", loaded.rows_rejected),
         ("raw", "log_events", facts.raw_events),
+        *([("", "retired", facts.raw_retired)] if facts.raw_retired else []),
         ("", "rejected_events", facts.raw_rejected),
+        *[("", f"  of them {what.replace('_', ' ')}", number) for what, number in vars(facts.rejects).items() if number],
     ]
     rows += [("marts" if not index else "", name, count) for index, (name, count) in enumerate(facts.marts.items())]
     for stage, what, count in rows:

@@ -32,7 +32,7 @@ Output = Annotated[Path | None, typer.Option("--output", callback=_in_a_folder, 
 
 @bench.callback(invoke_without_command=True)
 def measure_something(context: typer.Context) -> None:
-    """Measure: rates and ratios (also without a command), cost against history, dbt's build, sustained load, the idle stack."""
+    """Measure: rates and ratios (also without a command), history, dbt's build, sustained load, scheduled runs, Airflow's share, idle."""
     if context.invoked_subcommand is None:
         rates()
 
@@ -121,6 +121,43 @@ def sustain(
         table.add_row(f"{step.asked:,}", *shown, step.busiest)
     out.print(table)
     _write(output, [asdict(step) | {"holds": step.holds} for step in steps])
+
+
+@bench.command()
+def schedule(
+    runs: Annotated[int, typer.Option(min=4, help="Scheduled runs to watch.")] = 24,
+    rate: Annotated[int, typer.Option(min=1, help="Events per second that arrive meanwhile.")] = 200,
+    maintain_every: Annotated[int, typer.Option(min=1, help="Maintenance is triggered after every so many runs.")] = 4,
+    output: Output = None,
+) -> None:
+    """Consecutive scheduled runs with events arriving and maintenance in between: books, files, snapshots, and whether run time is flat."""
+    from bench.schedule import measure
+
+    report = measure(runs, rate, maintain_every, _tell)
+    table = _table(f"{runs} scheduled runs at {rate:,} events/s", "run", "seconds", "events in raw", "data files", "snapshots")
+    for run in report.runs:
+        table.add_row(run.run_id, f"{run.seconds:.1f}", f"{run.events:,}", f"{run.files:,}", f"{run.snapshots:,}")
+    out.print(table)
+    out.print("maintenance: " + (", ".join(f"{seconds:.1f} s" for seconds in report.maintenance) or "none"))
+    out.print(f"all succeeded, books balanced after each; run time, last quarter ÷ first: {report.ratio:.2f} (at most 1.2)")
+    _write(output, {**asdict(report), "ratio": report.ratio})
+
+
+@bench.command()
+def overhead(
+    runs: Annotated[int, typer.Option(min=1, help="Counted runs, after one that is not.")] = 5,
+    output: Output = None,
+) -> None:
+    """What Airflow adds to the work of the batch's tasks, with nothing new in the lake."""
+    from bench.overhead import measure
+
+    report = measure(runs, _tell)
+    table = _table(f"seconds, median of {runs} runs", "task", "waited", "started", "around the work", "work")
+    for part in report.parts:
+        table.add_row(part.task, *(f"{seconds:.2f}" for seconds in (part.waited, part.started, part.around, part.work)))
+    out.print(table)
+    out.print(f"beyond the work, a task: {report.per_task:.2f} s ({report.least:.2f} to {report.most:.2f}; at most 1.5)")
+    _write(output, asdict(report))
 
 
 @bench.command()

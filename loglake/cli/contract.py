@@ -12,7 +12,7 @@ app = typer.Typer()
 
 @app.command()
 def contract(
-    write: Annotated[bool, typer.Option("--write", help="Write the generated files: two pages in docs/, and .env.example.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write the generated files: docs/, .env.example, the dashboard.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Exit code 2 when a generated file is out of date.")] = False,
 ) -> None:
     """Print the JSON Schema of an event, or write and check the files that come from the contract and the settings."""

@@ -4,7 +4,27 @@ import sys
 
 import typer
 
-from loglake.cli import batch, bench, bi, contract, demo, export, forget, generate, model, rebuild, replay, report, stack
+from loglake.cli import (
+    alerts,
+    backfill,
+    backup,
+    batch,
+    bench,
+    bi,
+    contract,
+    demo,
+    doctor,
+    export,
+    forget,
+    generate,
+    maintain,
+    model,
+    rebuild,
+    rejects,
+    replay,
+    report,
+    stack,
+)
 from loglake.cli.console import fail
 from loglake.cli.outage import explain
 from loglake.errors import LoglakeError
@@ -22,9 +42,11 @@ def about() -> None:
 
 app.add_typer(demo.app)
 app.add_typer(stack.app)
+app.add_typer(doctor.app)
 app.add_typer(generate.app)
 app.add_typer(replay.app)
 app.add_typer(batch.app)
+app.add_typer(alerts.app)
 app.add_typer(bench.app)
 app.add_typer(contract.app)
 app.add_typer(model.app)
@@ -33,6 +55,10 @@ app.add_typer(export.app)
 app.add_typer(bi.app)
 app.add_typer(rebuild.app)
 app.add_typer(forget.app)
+app.add_typer(maintain.app)
+app.add_typer(rejects.app, name="rejects")
+app.add_typer(backfill.app)
+app.add_typer(backup.app)
 
 
 def run() -> None:

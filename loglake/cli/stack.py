@@ -12,9 +12,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from loglake.cli.alerts import print_firing
 from loglake.cli.console import err, out
 from loglake.errors import BadInputError
-from loglake.settings import ROLES, child_environment, settings
+from loglake.settings import ROLES, settings
 
 if TYPE_CHECKING:
     from stack.service import Service
@@ -50,7 +51,7 @@ def down() -> None:
 
 @app.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False) -> None:
-    """Show each service: state, port, pid, uptime, restarts, last error. Exit code 0 when all are running, else 1."""
+    """Show each service: state, port, pid, last error; and the alerts that fire. Exit code 0 when all are running."""
     from stack.status import status as rows_of_stack
 
     rows = rows_of_stack()
@@ -58,6 +59,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON inst
         out.print_json(json.dumps([dataclasses.asdict(row) for row in rows]))
     else:
         out.print(_table(rows))
+        if any(row.service == "postgres" and row.state == "running" for row in rows):
+            print_firing()
     if any(row.state != "running" for row in rows):
         raise typer.Exit(1)
 
@@ -86,13 +89,11 @@ def sql(
 
     Example: `loglake sql -- -c 'select * from ops.load_manifest'`
     """
-    from stack.postgres import BINARIES
+    from stack.postgres import BINARIES, client_environment
 
     if role not in ROLES:
         raise BadInputError(f"no role {role!r}: there are {', '.join(ROLES)}")
-    config = settings().postgres
-    where = {"PGHOST": config.host, "PGPORT": str(config.port), "PGDATABASE": database or config.database}
-    environment = child_environment(**where, PGUSER=role, PGPASSWORD=config.password(role))
+    environment = client_environment(role, database or settings().postgres.database)
     psql = str(BINARIES / "psql")
     sys.stdout.flush()
     os.execve(psql, [psql, *context.args], environment)  # noqa: S606

@@ -163,6 +163,7 @@ class Story:
 
     loaded: Person
     waiting: Person
+    erased_before: int
     before: dict[str, Any]
     when_killed: dict[str, Any]
     traces_when_killed: int
@@ -177,7 +178,7 @@ def forgotten(lake_stream: EmbeddedStack, tmp_path_factory: pytest.TempPathFacto
     pipeline.generate(lake_stream, tmp_path_factory.mktemp("ledger") / "before", "--count", "1000", "--seed", "41", *FLAWS)
     publish(bystander.bystander_events())
     bring(lake_stream)
-    before = contents()
+    erased, before = pipeline.books(lake_stream)["erased"], contents()
     publish(loaded.events(bystander), loaded.broken)
     load = bring(lake_stream)
     assert (load["rows_inserted"], load["rows_rejected"]) == (6, 1)
@@ -196,7 +197,7 @@ def forgotten(lake_stream: EmbeddedStack, tmp_path_factory: pytest.TempPathFacto
     publish(waiting.events(bystander), waiting.broken)
     pipeline.wait_in_lake(lake_stream)
     report = json.loads(pipeline.run(lake_stream, "forget", "--user", waiting.name, "--yes", "--json").splitlines()[-1])
-    return Story(loaded, waiting, before, books, left, report, contents())
+    return Story(loaded, waiting, erased, before, books, left, report, contents())
 
 
 def test_forgetting_leaves_all_as_if_the_person_had_never_come(forgotten: Story, lake_stream: EmbeddedStack) -> None:
@@ -212,7 +213,7 @@ def test_forgetting_leaves_all_as_if_the_person_had_never_come(forgotten: Story,
     assert forgotten.after == forgotten.before
     assert traces(forgotten.waiting.name) == 0
     assert mentions(forgotten.waiting.name) == []
-    assert balanced(lake_stream)["erased"] == 14
+    assert balanced(lake_stream)["erased"] - forgotten.erased_before == 14
 
 
 def test_a_killed_forget_is_finished_by_the_next(forgotten: Story) -> None:
@@ -238,9 +239,9 @@ def test_the_stream_goes_on_after_the_erased_records(forgotten: Story, lake_stre
 
 @pytest.mark.usefixtures("forgotten")
 def test_a_row_that_is_missing_without_a_booking_unbalances_the_books(lake_stream: EmbeddedStack) -> None:
-    booked = 'select topic, partition, "offset", erasure_id from ops.erased_record order by 3 limit 1'
+    booked = 'select topic, partition, "offset", erasure_id from ops.erased_record where topic = %s order by 3 limit 1'
     with clients.postgres("postgres") as admin:
-        (row,) = admin.execute(booked).fetchall()
+        (row,) = admin.execute(booked, [settings().kafka.topic]).fetchall()
         admin.execute('delete from ops.erased_record where (topic, partition, "offset") = (%s, %s, %s)', row[:3])
         found = pipeline.books(lake_stream)
         admin.execute("insert into ops.erased_record values (%s, %s, %s, %s)", row)

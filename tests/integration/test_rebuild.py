@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -12,6 +13,8 @@ import psutil
 import pytest
 
 from loglake import clients, shadow
+from loglake.batch_steps import LOADS
+from loglake.jobs import run_job
 from loglake.models import FULL_TESTS, run_dbt
 from tests import pipeline
 from tests.stackfixture import EmbeddedStack
@@ -158,11 +161,12 @@ def test_a_killed_rebuild_changes_nothing_and_the_next_one_clears_up(loaded: Emb
         kill(rebuild)
         assert contents() == before
     assert leftovers() != []
-    # what comes to the lake while a rebuild runs, is loaded by it or by the next load
-    rebuild = pipeline.popen(loaded, "rebuild")
-    pipeline.generate(loaded, tmp_path / "meanwhile", "--count", "500", "--seed", "35")
-    output = rebuild.communicate(timeout=600)[0]
-    assert rebuild.returncode == 0, output
+    # what comes to the lake while a rebuild runs (here as the DAG runs one), is loaded by it or by the next load
+    with ThreadPoolExecutor(1) as pool:
+        rebuild = pool.submit(run_job, *LOADS["rebuild"])
+        pipeline.generate(loaded, tmp_path / "meanwhile", "--count", "500", "--seed", "35")
+        facts = rebuild.result(timeout=600)
+    assert facts["note"].startswith(f"rebuilt: {facts['events']:,} events")
     assert leftovers() == []
     pipeline.wait_in_lake(loaded)
     pipeline.load(loaded)

@@ -7,10 +7,13 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.history import fills
+from bench.overhead import Part, per_task, split
+from bench.schedule import Report, Seen
 from bench.sustain import Step
 from bench.timing import Measured, Series, ratio, rounds
 from loglake.cli.main import app
 from loglake.errors import BadInputError
+from loglake.orchestrate import Task
 
 pytestmark = pytest.mark.unit
 
@@ -64,3 +67,22 @@ def test_a_ratio_is_made_pair_by_pair() -> None:
 )
 def test_a_rate_holds_when_the_producer_keeps_it_and_the_lag_stays_flat(sent: float, second: float, holds: bool) -> None:
     assert Step(1000, sent, 9000, 1000.0, second, "kafka").holds is holds
+
+
+def test_run_time_is_compared_by_quarters() -> None:
+    durations = [10.0, 11.0, 30.0, 20.0, 20.0, 20.0, 12.0, 12.5]
+    report = Report([Seen(str(number), seconds, 0, 0, 0) for number, seconds in enumerate(durations)], [])
+
+    assert report.ratio == 12.25 / 10.5
+
+
+def test_what_a_run_took_is_the_work_of_its_tasks_and_the_rest() -> None:
+    tasks = [
+        Task("second", queued=16.0, started=16.5, ended=20.0, facts={"took_seconds": 3.0}),
+        Task("first", queued=10.5, started=11.0, ended=15.0, facts={"took_seconds": 2.0}),
+    ]
+
+    parts = split(10.0, tasks)
+
+    assert parts == [Part("first", 0.5, 0.5, 2.0, 2.0), Part("second", 1.0, 0.5, 0.5, 3.0)]
+    assert per_task(10.0, 21.0, parts) == 3.0

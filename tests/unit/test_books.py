@@ -6,6 +6,7 @@ import pytest
 
 from loglake.books import MARTS, Facts, Loaded, balance
 from loglake.lake import LakeCount, PartitionCount
+from loglake.rejects import Counts
 from loglake.topic import Bounds
 
 pytestmark = pytest.mark.unit
@@ -32,6 +33,11 @@ def test_books_that_balance():
     assert books.as_dict()["balanced"] is True
 
 
+@pytest.mark.parametrize("facts", [80, 85, 90])
+def test_what_was_retired_from_raw_is_accounted_for_and_the_marts_may_keep_it(facts):
+    assert balance(replace(FACTS, raw_events=80, raw_retired=10, marts={**FACTS.marts, "fact_event": facts})).balanced
+
+
 @pytest.mark.parametrize(
     ("change", "finding"),
     [
@@ -46,7 +52,17 @@ def test_books_that_balance():
         ({"raw_events": 89}, "raw: 89 events"),
         ({"raw_rejected": 2}, "raw: 2 rejects"),
         ({"lake": replace(FACTS.lake, good=96, rejected=4)}, "load: the lake holds 4 rejects"),
+        (
+            {
+                "lake": replace(FACTS.lake, good=96, rejected=4),
+                "loaded": replace(LOADED, rows_read=110, rows_duplicate=17, rows_backfilled=10),
+            },
+            "load: the lake holds 4 rejects",
+        ),
         ({"marts": {**FACTS.marts, "fact_event": 89}}, "marts: fact_event"),
+        ({"raw_events": 80, "raw_retired": 9}, "raw: 80 events are there and 9 were retired"),
+        ({"raw_events": 80, "raw_retired": 10, "marts": {**FACTS.marts, "fact_event": 79}}, "marts: fact_event"),
+        ({"rejects": Counts(open=1, replayed=2, missing=1)}, "rejects: 1 records are noted as replayed, but raw holds no such event"),
     ],
 )
 def test_each_imbalance_is_found(change, finding):
@@ -79,3 +95,17 @@ def test_a_topic_that_is_no_longer_in_use_is_checked_but_not_waited_for():
     books = balance(replace(FACTS, lake=replace(FACTS.lake, topics=both)))
     assert books.findings == ["lake: 2 offsets of partition 0 of old between 0 and 9 are missing"]
     assert books.notes == []
+
+
+def test_what_was_replayed_may_be_under_way_as_long_as_something_waits():
+    # nor while nobody has asked Kafka whether it is on its way
+    assert balance(replace(FACTS, kafka={}, rejects=Counts(replayed=2, missing=1))).balanced
+    under_way = Counts(replayed=2, missing=1, replaying=3)
+    books = balance(replace(FACTS, kafka={0: Bounds(0, 61), 1: Bounds(0, 40)}, rejects=under_way))
+    assert books.balanced, books.findings
+    assert [note.split(":")[0] for note in books.notes] == [
+        "1 records in Kafka are not in the lake yet",
+        "3 rejects are being replayed",
+        "1 replayed rejects have not arrived in raw yet",
+    ]
+    assert balance(replace(FACTS, rejects=Counts(open=1, replayed=2))).as_dict()["rejects"]["open"] == 1

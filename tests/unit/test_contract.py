@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from loglake import columns, dictionary, events, tables, warehouse
-from loglake.settings import LakeSettings
+from loglake.setting_groups import LakeSettings
 from tests.sample import event
 
 pytestmark = pytest.mark.unit

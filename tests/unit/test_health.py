@@ -7,7 +7,8 @@ import pytest
 
 from loglake import health
 from loglake.errors import ServiceError, SettingsError
-from loglake.settings import StreamSettings, settings
+from loglake.setting_groups import StreamSettings
+from loglake.settings import settings
 from stack.airflow import heartbeat_lack
 
 pytestmark = pytest.mark.unit

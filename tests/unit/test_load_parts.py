@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from loglake.columns import ITEM
+from loglake.raw_partitions import month_bounds, months, partition_name
 from spark_jobs.copy_files import Staged, as_json, project
 from spark_jobs.lake_range import DataFile, balance
-from spark_jobs.merge import month_bounds, months, partition_name
 from tests.sample import event_id
 
 pytestmark = pytest.mark.unit

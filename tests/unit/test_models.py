@@ -154,6 +154,8 @@ def test_results_give_rows_of_models_and_failing_rows_of_tests() -> None:
     ]
     assert [node.name for node in run.nodes if node.failed] == ["not_null_dim_users_source"]
     assert run.nodes[2].message == "Got 2 results, not none"
+    assert run.facts == {"models": 2, "snapshots": 0, "rows": 7, "tests_passed": 0, "tests_warned": 1, "dbt_seconds": 4.0}
+    assert run.note == "models built: 2, snapshots: 0, rows written: 7; tests passed: 0, warned: 1; dbt took 4.0 s"
 
 
 def test_options_become_a_dbt_command() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from consumers.position import Checkpoint, Marker, is_continued_by, starting_offsets
+from consumers.position import Checkpoint, Marker, is_continued_by, require_no_lost_table, starting_offsets
 from loglake.errors import StreamPositionError
 from loglake.topic import Bounds
 
@@ -39,3 +39,18 @@ def test_a_lake_with_rows_goes_on_after_them():
 def test_a_gap_or_another_topic_is_refused(lake, words):
     with pytest.raises(StreamPositionError, match=words):
         starting_offsets(lake, {0: Bounds(3, 10)}, "t")
+
+
+FIRST, CREATED_AGAIN, WITH_TOPIC_ID = (f"/lake/metadata/{name}.metadata.json" for name in ("00000-a1", "00000-b2", "00001-c3"))
+
+
+def test_a_table_that_the_catalog_lost_is_not_hidden_behind_a_new_one() -> None:
+    with pytest.raises(
+        StreamPositionError, match=r"HDFS holds its metadata \(/lake/metadata/00001-c3\.metadata\.json\): .*catalog rebuild"
+    ):
+        require_no_lost_table([WITH_TOPIC_ID, FIRST])
+
+
+@pytest.mark.parametrize("left", [[], [FIRST], [CREATED_AGAIN, FIRST]])
+def test_first_starts_that_were_killed_inside_create_table_do_not_keep_the_next_one_from_starting(left: list[str]) -> None:
+    require_no_lost_table(left)

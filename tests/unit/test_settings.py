@@ -30,6 +30,9 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         ("LOGLAKE_KAFKA_BOOTSTRAP_SERVERS", "one:9092, two:9092"),
         ("LOGLAKE_STREAM_TRIGGER_SECONDS", "0"),
         ("LOGLAKE_JARS_DIR", "jars"),
+        ("LOGLAKE_LINEAGE_NAMESPACE", "prod/eu"),
+        ("LOGLAKE_LINEAGE_NAMESPACE", "prod,eu"),
+        ("LOGLAKE_MAINTENANCE_PROGRESS_DAYS", "7"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_told_by_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

@@ -1,16 +1,23 @@
-"""A small shop whose numbers are known, in a warehouse that tests only read."""
+"""A small shop whose numbers are known, in a warehouse that tests only read; and servers that take Slack's and a mail server's place."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 
+from loglake import clients
 from loglake.events import Event, Product
+from loglake.settings import settings
+from tests.alertservers import Endpoint, Mailbox, endpoint, mail_server
 from tests.sample import event, order
 from tests.stackfixture import EmbeddedStack
 from tests.starloads import at, delivered, login, order_event, view
+from tests.warehouserows import empty_warehouse
 
 
 def in_dollars(number: int, hours: float, order_id: str, status: str, **changes: Any) -> Event:
@@ -39,3 +46,42 @@ def sold(postgres: EmbeddedStack) -> Iterator[str]:
     assert postgres.runtime.exists()
     with delivered("sold", [EVENTS]) as database:
         yield database
+
+
+@pytest.fixture
+def slack() -> Iterator[Endpoint]:
+    with endpoint() as found:
+        yield found
+
+
+@pytest.fixture
+def mail(postgres: EmbeddedStack) -> Iterator[Mailbox]:
+    with mail_server(int(postgres.environment["LOGLAKE_SMTP_PORT"])) as found:
+        yield found
+
+
+@pytest.fixture
+def outbox(
+    postgres: EmbeddedStack, slack: Endpoint, mail: Mailbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[psycopg.Connection]:
+    """The loader's connection to a warehouse of its own; this process's settings name it and the two servers."""
+    with empty_warehouse("alerts_test") as name:
+        changed = {
+            "LOGLAKE_POSTGRES_DATABASE": name,
+            "LOGLAKE_SLACK_WEBHOOK_URL": slack.url,
+            "LOGLAKE_SMTP_HOST": "127.0.0.1",
+            "LOGLAKE_SMTP_PORT": str(mail.port),
+            "LOGLAKE_SMTP_STARTTLS": "false",
+            "LOGLAKE_SMTP_SENDER": "loglake@example.org",
+            "LOGLAKE_SMTP_RECIPIENTS": "ops@example.org, boss@example.org",
+            "AIRFLOW_HOME": str(tmp_path),
+        }
+        for variable, value in changed.items():
+            monkeypatch.setenv(variable, value)
+        # What these tests tell of was long ago.
+        monkeypatch.setattr("loglake.alerts.deliver.OLDEST", timedelta(days=36500))
+        settings.cache_clear()
+        with clients.postgres("loader") as connection:
+            yield connection
+    monkeypatch.undo()
+    settings.cache_clear()

@@ -1,0 +1,102 @@
+"""The settings of operations: maintenance, metrics, logs, lineage, alerts and the channels that tell of them."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from loglake.setting_groups import Group, PortNumber
+
+#: `loglake.alerts.gather.PAST_DAYS`, and the hours of the day that is not over.
+_LEAST_PROGRESS_DAYS = 8
+
+
+def _a_week_or_all(days: int) -> int:
+    if 0 < days < _LEAST_PROGRESS_DAYS:
+        raise ValueError(f"0 or at least {_LEAST_PROGRESS_DAYS} is needed: the volume alert compares with the days before")
+    return days
+
+
+ProgressDays = Annotated[NonNegativeInt, AfterValidator(_a_week_or_all)]
+
+
+class MaintenanceSettings(Group):
+    """What `loglake maintain` keeps. Where it deletes what users may want to look at again, 0 keeps all."""
+
+    model_config = SettingsConfigDict(env_prefix="LOGLAKE_MAINTENANCE_")
+    schedule: str = Field("45 3 * * *", description="cron expression (UTC) of the maintenance DAG: a quiet hour, between two batches")
+    minutes: PositiveFloat = Field(5.0, description="compaction begins nothing new after so long, and goes on in the next run")
+    min_files: int = Field(5, ge=2, description="a day of the lake is compacted when it has at least so many small data files")
+    min_manifests: int = Field(20, ge=2, description="the lake's manifests are rewritten when there are at least so many")
+    keep_snapshots: PositiveInt = Field(200, description="so many of the lake's newest snapshots are kept whatever their age")
+    keep_snapshot_hours: NonNegativeFloat = Field(1.0, description="snapshots younger than this are kept: somebody may be reading them")
+    orphan_hours: float = Field(24.0, ge=1, description="files of the lake that nothing refers to are removed when older than this")
+    raw_months: NonNegativeInt = Field(0, description="months (of event ids) that raw.log_events is kept beside the current; 0: for ever")
+    progress_days: ProgressDays = Field(90, description="days that ops.stream_progress is kept, 8 or more; 0: for ever")
+    airflow_days: NonNegativeInt = Field(30, description="days that Airflow's metadata (runs, task instances, XCom) is kept; 0: for ever")
+    log_days: NonNegativeInt = Field(30, description="days that Airflow's task logs are kept; 0: for ever")
+
+
+class MetricsSettings(Group):
+    model_config = SettingsConfigDict(env_prefix="LOGLAKE_METRICS_")
+    port: PortNumber = Field(9108, description="port of the Prometheus end point")
+    cache_seconds: NonNegativeFloat = Field(5.0, description="a scrape sooner than this after another gets the same answer")
+    timeout_seconds: PositiveFloat = Field(8.0, description="a source that has not answered by then is left out of the scrape")
+    books_seconds: PositiveFloat = Field(300.0, description="time between two checks of the books for the end point")
+
+
+class LogSettings(Group):
+    model_config = SettingsConfigDict(env_prefix="LOGLAKE_LOG_")
+    format: Literal["logfmt", "json"] = Field("logfmt", description="how our processes write a line of their log: logfmt or json")
+
+
+class LineageSettings(Group):
+    model_config = SettingsConfigDict(env_prefix="LOGLAKE_LINEAGE_")
+    to: str = Field(
+        "",
+        pattern=r"^(|/\S+|https?://[^\s/]\S*)$",
+        description="where OpenLineage events go: a file (an absolute path) or the URL of an HTTP end point; nowhere when empty",
+    )
+    api_key: SecretStr = Field(SecretStr(""), description="key that the HTTP end point wants, sent as a bearer token")
+    namespace: str = Field("loglake", pattern=r"^[^/,\s]+$", description="name space of the jobs in the events; no `/`, comma or blank")
+    timeout_seconds: PositiveFloat = Field(2.0, description="how long one event may take; all of a run five times that")
+
+
+class AlertSettings(Group):
+    """When which alert fires, and how often it is told; `loglake.alerts.rules` reads the thresholds by their names here."""
+
+    model_config = SettingsConfigDict(env_prefix="LOGLAKE_ALERT_")
+    schedule: str = Field("* * * * *", description="cron expression of the DAG that judges the alert rules and sends the messages")
+    digest_schedule: str = Field("0 7 * * *", description="cron expression of the daily digest, in UTC")
+    lake_stale_seconds: PositiveFloat = Field(300.0, description="oldest record in Kafka that is not in the lake")
+    load_stale_seconds: PositiveFloat = Field(1800.0, description="oldest commit of the lake that is not loaded")
+    marts_stale_seconds: PositiveFloat = Field(2700.0, description="oldest load that is not in the marts")
+    lag_records: PositiveInt = Field(1_000_000, description="records in Kafka that are not in the lake")
+    reject_percent: PositiveFloat = Field(5.0, description="rejected of the records that came in the window")
+    error_percent: PositiveFloat = Field(10.0, description="errors (type error, or status 500 and above) of the window's events")
+    latency_p95_ms: PositiveFloat = Field(1000.0, description="95th percentile of latency_ms of the window's events")
+    volume_factor: PositiveFloat = Field(
+        4.0, description="the last full hour's records against the median of that hour on past days, as a factor up or down"
+    )
+    disk_free_gib: NonNegativeFloat = Field(5.0, description="least free room on the disk of the runtime folder")
+    hdfs_used_percent: PositiveFloat = Field(85.0, description="what HDFS has used of what it could use")
+    small_files: PositiveInt = Field(10_000, description="files of the lake beyond those that its size needs")
+    window_minutes: PositiveInt = Field(60, description="the window of the reject, error and latency rules")
+    recover_minutes: PositiveFloat = Field(5.0, description="so long a rule must be content before its incident is over")
+    reminder_minutes: PositiveFloat = Field(60.0, description="time to the first reminder; each next takes twice as long, at most a day")
+
+
+class SlackSettings(Group):
+    model_config = SettingsConfigDict(env_prefix="LOGLAKE_SLACK_")
+    webhook_url: SecretStr = Field(SecretStr(""), description="whole URL of a Slack incoming webhook; no messages to Slack when empty")
+
+
+class SmtpSettings(Group):
+    model_config = SettingsConfigDict(env_prefix="LOGLAKE_SMTP_")
+    host: str = Field("", description="mail server; no e-mail when empty")
+    port: PortNumber = Field(587, description="its port")
+    user: str = Field("", description="log-in name; no log-in when empty")
+    password: SecretStr = Field(SecretStr(""), description="its password")
+    starttls: bool = Field(True, description="encrypt with STARTTLS, and check the server's certificate")
+    sender: str = Field("loglake@localhost", description="address that messages come from")
+    recipients: str = Field("", description="addresses that messages go to, with commas")
