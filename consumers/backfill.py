@@ -1,8 +1,8 @@
 """Backfill of the lake from Kafka: the records of a range of time that it lacks. Run as `python -m consumers.backfill --from T --to T`.
 
 The stream writes only what comes after the last record that the lake has held of a partition, a backfill only what lies before it, so
-they never write the same; two backfills exclude each other. A record is missing when neither the lake has its offset nor an erasure
-accounts for it. The missing ones are one append, so that a killed backfill has written all of them or none.
+they never write the same; two backfills exclude each other. A record is missing when neither the lake has its offset nor an erasure or
+the lake's retention accounts for it. The missing ones are one append, so that a killed backfill has written all of them or none.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -19,9 +20,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from consumers.lake_stream import bronze_rows
-from loglake import clients, erasure, lake, logs, resolutions, tables, timerange, topic
+from loglake import clients, erasure, lake, logs, resolutions, retirement, tables, timerange, topic
 from loglake.erasure import Offsets
 from loglake.errors import BadInputError, LoglakeError, ServiceError
+from loglake.retirement import Retired
 from loglake.settings import settings
 from loglake.spark import batch_session
 from loglake.topic import Bounds
@@ -66,7 +68,12 @@ def run(start: datetime, end: datetime, *, dry_run: bool = False) -> Backfilled:
             raise BadInputError("the lake is empty: the stream brings everything, start it with `loglake up`")
         accounted = merged(lake.offsets(bronze), erasure.offsets(connection))
         wanted = below(topic.received_between(name, start, end), accounted, name)
-        missing = [gap for number, bounds in wanted.items() for gap in gaps(number, bounds, accounted[name, number])]
+        retired = retirement.by_partition(connection, unfinished=True)
+        missing = [
+            gap
+            for number, bounds in wanted.items()
+            for gap in without(gaps(number, bounds, accounted[name, number]), retired.get((name, number), Retired(0, ())).ranges)
+        ]
         lacking = sum(end - start for _, start, end in missing)
         if missing and not dry_run:
             with batch_session("loglake-backfill") as spark:
@@ -96,6 +103,18 @@ def gaps(number: int, bounds: Bounds, accounted: np.ndarray) -> list[Gap]:
     inside = accounted[(accounted >= bounds.first) & (accounted < bounds.end)]
     edges = np.concatenate([[bounds.first - 1], inside, [bounds.end]])
     return [(number, int(before) + 1, int(after)) for before, after in pairwise(edges) if after - before > 1]
+
+
+def without(found: list[Gap], ranges: Iterable[tuple[int, int]]) -> list[Gap]:
+    """What is left of the gaps outside of these ranges of offsets (first and last)."""
+    for first, last in ranges:
+        found = [
+            (number, start, end)
+            for number, gap_start, gap_end in found
+            for start, end in ((gap_start, min(gap_end, first)), (max(gap_start, last + 1), gap_end))
+            if start < end
+        ]
+    return found
 
 
 def append(spark: SparkSession, name: str, missing: list[Gap], lacking: int) -> None:

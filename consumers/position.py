@@ -58,9 +58,9 @@ def require_no_lost_table(metadata_files: Iterable[str]) -> None:
 
 
 def next_offsets(lake_last: dict[int, int], reached: dict[int, int]) -> dict[int, int]:
-    """The offset after the last that the lake has held of each partition: that of its rows, or of records since erased (`reached`).
+    """The offset after the last that the lake has held of each partition: that of its rows, or of records since taken out (`reached`).
 
-    Without the latter, erased records at the end of a partition would be read again.
+    Without the latter, records erased or retired at the end of a partition would be read again.
     """
     return {number: max(lake_last.get(number, -1), reached.get(number, -1)) + 1 for number in sorted(lake_last.keys() | reached.keys())}
 

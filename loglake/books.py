@@ -12,24 +12,39 @@ import psycopg
 from psycopg import sql
 from pyiceberg.table import StaticTable
 
-from loglake import clients, erasure, lake, rejects, topic
+from loglake import clients, erasure, lake, rejects, retirement, topic
 from loglake.lake import LakeCount, PartitionCount
 from loglake.rejects import Counts
 from loglake.settings import settings
 from loglake.topic import Bounds
 
 MARTS = ("dim_users", "dim_product", "dim_date", "fact_event", "fact_order")
+#: `since_full` begins with the last load that read the lake from its beginning. No load runs while days of the lake are retired, so the
+#: times tell which of them the snapshot that the last load ended at still had; a backfill does not move that snapshot.
 _LOADED = """
+with since_full as (
+    select max(load_id) as load_id, max(committed_at) as committed_at from ops.load_manifest where snapshot_from is null
+), last_load as (
+    select max(started_at) as started_at from ops.load_manifest where snapshot_from is distinct from snapshot_to
+), retired as (
+    select sum(records)::bigint as records, sum(rejected)::bigint as rejected,
+           (sum(records) filter (where deleted_at < last_load.started_at))::bigint as before_load
+    from ops.retired_day join ops.retirement using (retirement_id), since_full, last_load
+    where deleted_at > since_full.committed_at
+)
 select count(*)::bigint as loads,
        coalesce(sum(rows_read), 0)::bigint as rows_read,
        coalesce(sum(rows_inserted), 0)::bigint as rows_inserted,
        coalesce(sum(rows_duplicate), 0)::bigint as rows_duplicate,
        coalesce(sum(rows_rejected), 0)::bigint as rows_rejected,
        (select coalesce(sum(rows_read), 0)::bigint from ops.load_manifest
-        where load_id >= (select max(load_id) from ops.load_manifest where snapshot_from is null)
+        where load_id >= (select load_id from since_full)
             and snapshot_from is distinct from snapshot_to) as rows_since_full,
        (select snapshot_to from ops.load_manifest order by load_id desc limit 1) as snapshot_to,
-       coalesce(sum(rows_read) filter (where snapshot_from = snapshot_to), 0)::bigint as rows_backfilled
+       coalesce(sum(rows_read) filter (where snapshot_from = snapshot_to), 0)::bigint as rows_backfilled,
+       (select coalesce(records, 0) from retired) as lake_retired,
+       (select coalesce(rejected, 0) from retired) as lake_retired_rejected,
+       (select coalesce(before_load, 0) from retired) as lake_retired_before
 from ops.load_manifest
 """
 
@@ -39,6 +54,7 @@ class Loaded:
     """The sums of `ops.load_manifest`; `rows_since_full` since the last load that read the lake from its beginning.
 
     A backfill, whose range begins where it ends, reads nothing that is new and does not count there; `rows_backfilled` are theirs.
+    `lake_retired` of those rows have left the lake by their age since, `lake_retired_before` of these before the last load.
     """
 
     loads: int
@@ -49,6 +65,14 @@ class Loaded:
     rows_since_full: int
     snapshot_to: int | None
     rows_backfilled: int = 0
+    lake_retired: int = 0
+    lake_retired_rejected: int = 0
+    lake_retired_before: int = 0
+
+    @property
+    def rows_at_load(self) -> int:
+        """What the lake's snapshot must hold that the last load ended at."""
+        return self.rows_since_full - self.lake_retired_before
 
 
 @dataclass(frozen=True)
@@ -66,8 +90,14 @@ class Facts:
     dbt_load_id: int | None
     last_load_id: int | None
     open_erasures: int = 0
+    open_retirements: int = 0
     raw_retired: int = 0
     rejects: Counts = field(default_factory=Counts)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is being taken out of the lake: half way through, what is there and what is booked may differ."""
+        return not (self.open_erasures or self.open_retirements)
 
 
 @dataclass(frozen=True)
@@ -88,6 +118,7 @@ class Books:
             "findings": self.findings,
             "notes": self.notes,
             "erased": self.facts.lake.erased,
+            "retired": self.facts.lake.retired,
             **asdict(self.facts),
         }
 
@@ -105,7 +136,8 @@ def _check_lake(facts: Facts) -> tuple[list[str], list[str]]:
     findings: list[str] = []
     for name, partitions in facts.lake.topics.items():
         for partition, held in partitions.items():
-            findings += _check_partition(f"partition {partition} of {name}", held)
+            if not facts.open_retirements:
+                findings += _check_partition(f"partition {partition} of {name}", held)
             if held.unerased and not facts.open_erasures:
                 findings.append(f"lake: {held.unerased:,} records of partition {partition} of {name} are booked as erased, but there")
     held_of_topic = facts.lake.topics.get(facts.topic, {})
@@ -120,6 +152,8 @@ def _check_lake(facts: Facts) -> tuple[list[str], list[str]]:
     notes = [f"{waiting:,} records in Kafka are not in the lake yet: the stream will bring them"] if waiting else []
     if facts.open_erasures:
         notes.append(f"{facts.open_erasures} erasures are not finished: where no `loglake forget` is running, run it again")
+    if facts.open_retirements:
+        notes.append(f"{facts.open_retirements} retirements of days are not finished: where no `loglake maintain` is running, run it again")
     return findings, notes
 
 
@@ -146,11 +180,8 @@ def _check_load(facts: Facts) -> tuple[list[str], list[str]]:
             f"+ {loaded.rows_rejected:,} rejected"
         )
     # Between the delete in the lake and the rebuild, loads go on with what they had read of the person.
-    is_settled = not facts.open_erasures
-    if is_settled and facts.lake_at_load is not None and facts.lake_at_load != loaded.rows_since_full:
-        findings.append(
-            f"load: {loaded.rows_since_full:,} rows were read of {facts.lake_at_load:,} in the lake's snapshot {loaded.snapshot_to}"
-        )
+    if facts.is_settled and (found := differs_at_load(facts.lake_at_load, loaded)):
+        findings.append(f"load: {found}")
     if facts.raw_events + facts.raw_retired != loaded.rows_inserted:
         retired = f" and {facts.raw_retired:,} were retired" if facts.raw_retired else ""
         findings.append(
@@ -158,12 +189,25 @@ def _check_load(facts: Facts) -> tuple[list[str], list[str]]:
         )
     if facts.raw_rejected != loaded.rows_rejected:
         findings.append(f"raw: {facts.raw_rejected:,} rejects are there, but the manifests say {loaded.rows_rejected:,}")
-    backlog = in_lake - (facts.lake_at_load if facts.lake_at_load is not None else loaded.rows_since_full)
+    at_load = facts.lake_at_load if facts.lake_at_load is not None else loaded.rows_at_load
+    backlog = in_lake + loaded.lake_retired - loaded.lake_retired_before - at_load
+    if facts.is_settled and backlog < 0:
+        findings.append(f"lake: {-backlog:,} rows that were loaded have left it, and nothing accounts for them")
     notes = [f"{backlog:,} rows in the lake are not loaded yet: the next batch will"] if backlog > 0 else []
     is_whole = loaded.rows_read - loaded.rows_backfilled == loaded.rows_since_full
-    if is_settled and not backlog and facts.lake.rejected != facts.raw_rejected and is_whole:
-        findings.append(f"load: the lake holds {facts.lake.rejected:,} rejects, raw {facts.raw_rejected:,}")
+    rejected = facts.lake.rejected + loaded.lake_retired_rejected
+    if facts.is_settled and not backlog and rejected != facts.raw_rejected and is_whole:
+        retired = f" and has retired {loaded.lake_retired_rejected:,}" if loaded.lake_retired_rejected else ""
+        findings.append(f"load: the lake holds {facts.lake.rejected:,} rejects{retired}, raw {facts.raw_rejected:,}")
     return findings, notes
+
+
+def differs_at_load(lake_at_load: int | None, loaded: Loaded) -> str:
+    """What is wrong with the rows that were read, against those of the snapshot that the last load ended at; "" when nothing is."""
+    if lake_at_load is None or lake_at_load == loaded.rows_at_load:
+        return ""
+    less = f" less {loaded.lake_retired_before:,} retired" if loaded.lake_retired_before else ""
+    return f"{loaded.rows_since_full:,} rows were read{less} of {lake_at_load:,} in the lake's snapshot {loaded.snapshot_to}"
 
 
 def _check_rejects(facts: Facts, *, is_complete: bool) -> tuple[list[str], list[str]]:
@@ -224,9 +268,10 @@ def with_lake(warehouse: dict[str, Any], bronze: StaticTable | None, began: date
     """The facts of the warehouse and of this state of the lake, without Kafka's; `began` is from before the warehouse was read."""
     counted = LakeCount({}, 0, 0)
     if bronze:
-        counted = lake.count(bronze) if read_lake else _summary(bronze, warehouse["raw_rejected"])
+        rejected = warehouse["raw_rejected"] - warehouse["loaded"].lake_retired_rejected
+        counted = lake.count(bronze) if read_lake else _summary(bronze, rejected)
     with clients.postgres("monitor") as connection:
-        open_erasures = erasure.open_since(connection, began)
+        open_erasures, open_retirements = erasure.open_since(connection, began), retirement.open_since(connection, began)
     return Facts(
         topic=settings().kafka.topic,
         kafka={},
@@ -234,6 +279,7 @@ def with_lake(warehouse: dict[str, Any], bronze: StaticTable | None, began: date
         lake_at_load=records_at_load(bronze, warehouse["loaded"]),
         **warehouse,
         open_erasures=open_erasures,
+        open_retirements=open_retirements,
     )
 
 

@@ -47,8 +47,17 @@ where finished_at is null order by 1, 2, 3
 _OPEN_SINCE = "select count(*) from ops.erasure where finished_at is null or finished_at >= %s"
 _ERASED = 'select topic, partition, array_agg("offset") from ops.erased_record group by topic, partition'
 _IN_RAW = """
-select (select count(*) from raw.log_events join ops.erased_record using (topic, partition, "offset") where erasure_id = any(%(open)s)),
-       (select count(*) from raw.rejected_events join ops.erased_record using (topic, partition, "offset") where erasure_id = any(%(open)s))
+with booked as (
+    select topic, partition, "offset" from ops.erased_record where erasure_id = any(%(open)s)
+), events as (
+    select count(*) as rows, max(kafka_timestamp) as newest from raw.log_events as event
+    where (topic, partition, "offset") in (select * from booked) or user_id = %(user_id)s and exists (
+        select from ops.retired_day as gone where gone.topic = event.topic and gone.partition = event.partition
+            and event."offset" between gone.first_offset and gone.last_offset
+    )
+)
+select (select rows from events), (select count(*) from raw.rejected_events join booked using (topic, partition, "offset")),
+       greatest((select newest from events), (select max(newest_record) from ops.erasure where erasure_id = any(%(open)s)))
 """
 #: The offsets of each topic's partitions.
 Offsets = dict[tuple[str, int], np.ndarray]
@@ -95,9 +104,13 @@ def positions(connection: psycopg.Connection) -> list[Position]:
     return [Position(*row) for row in connection.execute(_POSITIONS).fetchall()]
 
 
-def in_raw(connection: psycopg.Connection, open_ids: list[int]) -> tuple[int, int]:
-    """How many events and rejects of these erasures raw still holds."""
-    return connection.execute(_IN_RAW, {"open": open_ids}).fetchall()[0]
+def in_raw(connection: psycopg.Connection, open_ids: list[int], user_id: str) -> tuple[tuple[int, int], datetime | None]:
+    """How many events and rejects of these erasures raw still holds, events of the person that the lake has retired included.
+
+    And when the broker received the newest of all their records; None when there is none.
+    """
+    events, rejects, newest = connection.execute(_IN_RAW, {"open": open_ids, "user_id": user_id}).fetchall()[0]
+    return (events, rejects), newest
 
 
 def finish(connection: psycopg.Connection, open_ids: list[int]) -> None:

@@ -12,9 +12,10 @@ from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import StaticTable
 
-from loglake import clients, erasure, lake_metadata
+from loglake import clients, erasure, lake_metadata, retirement
 from loglake.erasure import Offsets
 from loglake.lake_metadata import path_of
+from loglake.retirement import Retired
 
 #: What `count` reads of each row.
 COUNTED = ("topic", "partition", "offset", "reject_reason")
@@ -83,8 +84,8 @@ def total_records(lake: StaticTable, snapshot_id: int | None = None) -> int:
 class PartitionCount:
     """What the lake holds of one Kafka partition; `repeated` counts rows whose offset is there already.
 
-    `erased` of its records are booked as erased (loglake/erasure.py), and `unerased` of these are still there. First and last
-    are those of all that the lake has held.
+    `erased` of its records are booked as erased (loglake/erasure.py), and `unerased` of these are still there; `retired` left the lake
+    by their age (loglake/retirement.py). First and last are those of all that the lake has held.
     """
 
     rows: int
@@ -93,11 +94,12 @@ class PartitionCount:
     repeated: int
     erased: int = 0
     unerased: int = 0
+    retired: int = 0
 
     @property
     def missing(self) -> int:
-        """Offsets between the first and the last that no row has and no erasure accounts for."""
-        return self.last - self.first + 1 - (self.rows - self.repeated + self.erased - self.unerased)
+        """Offsets between the first and the last that no row has and neither an erasure nor the lake's retention accounts for."""
+        return self.last - self.first + 1 - (self.rows - self.repeated + self.erased - self.unerased + self.retired)
 
 
 @dataclass(frozen=True)
@@ -113,18 +115,23 @@ class LakeCount:
         """Records that the lake has held, and that were erased on a person's request."""
         return sum(held.erased - held.unerased for partitions in self.topics.values() for held in partitions.values())
 
+    @property
+    def retired(self) -> int:
+        """Records that the lake has held, and that left it by their age."""
+        return sum(held.retired for partitions in self.topics.values() for held in partitions.values())
+
 
 def count(lake: StaticTable) -> LakeCount:
-    """Read the position of every row of the current snapshot and count, and what the books say was erased."""
-    # Asked after the snapshot was fixed: what is erased from it was booked before.
+    """Read the position of every row of the current snapshot and count, and what the books say was erased and retired."""
+    # Asked after the snapshot was fixed: what is gone from it was booked before.
     with clients.postgres("monitor") as connection:
-        erased = erasure.offsets(connection)
+        erased, retired = erasure.offsets(connection), retirement.by_partition(connection)
     held, rows, rejected = _positions(lake)
     topics: dict[str, dict[int, PartitionCount]] = {}
     none = np.array([], dtype=np.int64)
-    for topic, partition in sorted(held.keys() | erased.keys()):
-        place = (topic, partition)
-        topics.setdefault(topic, {})[partition] = count_partition(held.get(place, none), erased.get(place, none))
+    for place in sorted(held.keys() | erased.keys() | retired.keys()):
+        counted = count_partition(held.get(place, none), erased.get(place, none), retired.get(place, Retired(0, ())))
+        topics.setdefault(place[0], {})[place[1]] = counted
     return LakeCount(topics, rows - rejected, rejected)
 
 
@@ -147,16 +154,24 @@ def _positions(lake: StaticTable) -> tuple[Offsets, int, int]:
     return {place: np.concatenate(parts) for place, parts in found.items()}, rows, rejected
 
 
-def count_partition(held: np.ndarray, erased: np.ndarray) -> PartitionCount:
-    """Count the offsets that the lake holds of a partition, and those that were erased; at least one of the two has some."""
-    known, there = np.concatenate([held, erased]), np.unique(held)
-    bounds = int(known.min()), int(known.max())
-    return PartitionCount(len(held), *bounds, len(held) - len(there), len(erased), len(np.intersect1d(there, erased)))
+def count_partition(held: np.ndarray, erased: np.ndarray, retired: Retired) -> PartitionCount:
+    """Count the offsets that the lake holds of a partition, and those that were erased or retired; at least one of these has some."""
+    edges = np.array(retired.ranges, dtype=np.int64).ravel()
+    known, there = np.concatenate([held, erased, edges]), np.unique(held)
+    return PartitionCount(
+        rows=len(held),
+        first=int(known.min()),
+        last=int(known.max()),
+        repeated=len(held) - len(there),
+        erased=len(erased),
+        unerased=len(np.intersect1d(there, erased)),
+        retired=retired.records,
+    )
 
 
-def data_files(lake: StaticTable) -> list[DataFile]:
-    """The data files of the current snapshot."""
-    return [task.file for task in lake.scan().plan_files()]
+def data_files(lake: StaticTable, snapshot_id: int | None = None) -> list[DataFile]:
+    """The data files of a snapshot, the current one when None."""
+    return [task.file for task in lake.scan(snapshot_id=snapshot_id).plan_files()]
 
 
 def read_columns(file: DataFile, names: tuple[str, ...]) -> pa.Table:

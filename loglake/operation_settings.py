@@ -31,6 +31,7 @@ class MaintenanceSettings(Group):
     keep_snapshots: PositiveInt = Field(200, description="so many of the lake's newest snapshots are kept whatever their age")
     keep_snapshot_hours: NonNegativeFloat = Field(1.0, description="snapshots younger than this are kept: somebody may be reading them")
     orphan_hours: float = Field(24.0, ge=1, description="files of the lake that nothing refers to are removed when older than this")
+    lake_days: NonNegativeInt = Field(0, description="days (of arrival in Kafka) that the lake is kept beside today; 0: for ever")
     raw_months: NonNegativeInt = Field(0, description="months (of event ids) that raw.log_events is kept beside the current; 0: for ever")
     progress_days: ProgressDays = Field(90, description="days that ops.stream_progress is kept, 8 or more; 0: for ever")
     airflow_days: NonNegativeInt = Field(30, description="days that Airflow's metadata (runs, task instances, XCom) is kept; 0: for ever")

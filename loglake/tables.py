@@ -48,7 +48,7 @@ def topic_id_property(topic: str) -> str:
 
 
 def reached_property(topic: str) -> str:
-    """The table property that remembers how far the lake had come when records were erased from it: JSON, partition → last offset."""
+    """The table property that remembers how far the lake had come when records were taken out of it: JSON, partition → last offset."""
     return f"loglake.reached.{topic}"
 
 

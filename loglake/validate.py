@@ -23,6 +23,8 @@ TABLES = (
     "ops.reject_resolution",
     "ops.erasure",
     "ops.erased_record",
+    "ops.retirement",
+    "ops.retired_day",
     "ops.incident",
     "ops.outbox",
     "ops.outbox_delivery",

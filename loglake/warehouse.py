@@ -9,7 +9,7 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from loglake import erasure, privacy, raw_columns, reference, resolutions
+from loglake import erasure, privacy, raw_columns, reference, resolutions, retirement
 from loglake.alerts import store as alerts
 from loglake.columns import COLUMNS, INGESTED_AT, POSITION
 from loglake.events import Event
@@ -206,6 +206,7 @@ def apply_schema(connection: psycopg.Connection) -> None:
         connection.execute("set local role loader")
         connection.execute(OPS_TABLES)
         connection.execute(erasure.DDL)
+        connection.execute(retirement.DDL)
         connection.execute(resolutions.DDL)
         connection.execute(alerts.DDL)
         create_load_tables(connection)

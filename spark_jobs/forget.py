@@ -14,7 +14,7 @@ import psycopg
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from loglake import clients, erasure, resolutions, tables, topic
+from loglake import clients, erasure, resolutions, retirement, tables, topic
 from loglake.erasure import Position
 from loglake.errors import ServiceError
 from loglake.settings import settings
@@ -51,25 +51,28 @@ class Forgotten:
         return json.dumps(asdict(self), default=str)
 
 
-def run(user_id: str, on_step: OnStep) -> Forgotten | None:
+def run(user_id: str, on_step: OnStep, *, lose_retired: bool = False) -> Forgotten | None:
     """Erase the person with this user id; None when nothing names that id and no erasure waits to be finished.
 
-    LoadInProgressError while a rebuild, maintenance of the lake, a replay of rejects or a backfill is at work.
+    LoadInProgressError while a rebuild, maintenance of the lake, a replay of rejects or a backfill is at work. BadInputError when the
+    rebuild would lose days that the lake has retired, unless `lose_retired`.
     """
     with clients.postgres("postgres") as admin, rebuild.only_rebuild(admin):
         resolutions.only_repair(admin)
+        retirement.require_accepted_loss(admin, accepted=lose_retired)
         on_step("looking for the person's records in the lake")
         found, files = _from_lake(admin, user_id)
         waiting = erasure.unfinished(admin)
-        if waiting.newest is None:
+        # Of days that the lake has retired only the warehouse still knows, until the rebuild.
+        in_raw, newest = erasure.in_raw(admin, waiting.ids, user_id)
+        if newest is None:
             return None
-        in_raw = erasure.in_raw(admin, waiting.ids)
         rebuilt = rebuild.rebuild(admin, on_step)
         on_step("expiring the lake's snapshots from before the erasure")
         snapshots, removed = _expire()
         resolutions.forget(admin, waiting.ids)
         erasure.finish(admin, waiting.ids)
-    return Forgotten(*found, files, *in_raw, snapshots, removed, topic.kept_until(settings().kafka.topic, waiting.newest), rebuilt)
+    return Forgotten(*found, files, *in_raw, snapshots, removed, topic.kept_until(settings().kafka.topic, newest), rebuilt)
 
 
 def _from_lake(admin: psycopg.Connection, user_id: str) -> tuple[tuple[int, int, int], int]:
@@ -134,20 +137,14 @@ def delete(spark: SparkSession, positions: list[Position]) -> int:
 def _prepare(spark: SparkSession) -> None:
     """Let the stream append while rows are deleted, and note how far the lake has come.
 
-    Appends are no conflict: which records go is fixed by their positions. The note keeps a stream that starts anew from reading
-    erased records again, should they have been a partition's last (consumers/position.py).
+    Appends are no conflict: which records go is fixed by their positions.
     """
     reached: dict[str, dict[int, int]] = {}
     rows = spark.table(tables.FULL_NAME).groupBy("topic", "partition").agg(F.max("offset").alias("last")).collect()
     for row in rows:
         reached.setdefault(row["topic"], {})[row["partition"]] = row["last"]
-    table = iceberg_table(spark)
-    update = table.updateProperties().set("write.delete.isolation-level", "snapshot")
-    for name, last in reached.items():
-        known = tables.reached(table.properties().get(tables.reached_property(name)))
-        furthest = {partition: max(offset, known.get(partition, -1)) for partition, offset in {**known, **last}.items()}
-        update = update.set(tables.reached_property(name), json.dumps(furthest))
-    update.commit()
+    iceberg_table(spark).updateProperties().set("write.delete.isolation-level", "snapshot").commit()
+    lake_actions.note_reached(spark, reached)
 
 
 def _boundary(table: Any) -> Any:

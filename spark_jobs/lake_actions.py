@@ -1,9 +1,10 @@
 """Iceberg's own maintenance of the lake's table, one function each: what `loglake maintain` and `loglake forget` have done.
 
-None of them makes a row new or takes one away: their snapshots are replacements, which the load's append scan leaves out.
+None of them makes a row new: their snapshots are replacements or deletes, which the load's append scan leaves out.
 """
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -71,6 +72,34 @@ def count_orphans(spark: SparkSession, before: datetime) -> int:
     call = f"""CALL {tables.CATALOG}.system.remove_orphan_files(
         table => '{tables.FULL_NAME}', older_than => TIMESTAMP '{before:%Y-%m-%d %H:%M:%S}', dry_run => true)"""
     return len(spark.sql(call).collect())
+
+
+def note_reached(spark: SparkSession, reached: Mapping[str, Mapping[int, int]]) -> None:
+    """Note how far the lake has come, as topic → partition → last offset, before records are taken out of it.
+
+    The note keeps a stream that starts anew from reading them again, should they have been a partition's last (consumers/position.py).
+    """
+    table = iceberg_table(spark)
+    update = table.updateProperties()
+    for name, last in reached.items():
+        known = tables.reached(table.properties().get(tables.reached_property(name)))
+        furthest = {partition: max(offset, known.get(partition, -1)) for partition, offset in {**known, **last}.items()}
+        update = update.set(tables.reached_property(name), json.dumps(furthest))
+    update.commit()
+
+
+def delete_files(spark: SparkSession, paths: Iterable[str], summary: Mapping[str, str]) -> None:
+    """Delete these data files in one commit, whose snapshot says `summary`; Py4JJavaError, and none is, when one of them is not there.
+
+    Appends meanwhile are no conflict. The files themselves stay on HDFS until the snapshots that hold them expire.
+    """
+    delete = iceberg_table(spark).newDelete()
+    delete.validateFilesExist()
+    for path in paths:
+        delete.deleteFile(path)
+    for key, value in summary.items():
+        delete.set(key, value)
+    delete.commit()
 
 
 def _actions(spark: SparkSession) -> Any:

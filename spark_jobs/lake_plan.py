@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from pyiceberg.manifest import DataFile
 from pyiceberg.table import StaticTable
 
 from loglake import lake, tables
@@ -93,9 +94,22 @@ def history(table: StaticTable) -> History:
     return History(found, table.metadata.current_snapshot_id, frozenset(ref.snapshot_id for ref in table.metadata.refs.values()))
 
 
+def day_of(file: DataFile) -> date:
+    """The day that all rows of a data file are of."""
+    return _EPOCH + timedelta(days=file.partition[0])
+
+
 def sizes_by_day(table: StaticTable) -> list[tuple[date, int]]:
     """The day and the bytes of each data file of the current snapshot."""
-    return [(_EPOCH + timedelta(days=file.partition[0]), file.file_size_in_bytes) for file in lake.data_files(table)]
+    return [(day_of(file), file.file_size_in_bytes) for file in lake.data_files(table)]
+
+
+def records_by_day(table: StaticTable, snapshot_id: int | None = None) -> Counter[date]:
+    """The records of each day in a snapshot, the current one when None."""
+    found = Counter[date]()
+    for file in lake.data_files(table, snapshot_id):
+        found[day_of(file)] += file.record_count
+    return found
 
 
 def manifest_count(table: StaticTable) -> int:

@@ -1,5 +1,6 @@
-"""Maintenance of the lake: compact, rewrite manifests, expire snapshots, remove orphans. Run as `python -m spark_jobs.maintain`.
+"""Maintenance of the lake: retire days, compact, rewrite manifests, expire snapshots, remove orphans.
 
+Run as `python -m spark_jobs.maintain`.
 One Spark session for all steps, none when there is nothing to do. The stream, loads and readers go on meanwhile. Killed at any point
 it can be run again: each commit is Iceberg's, and files of one that did not come about are orphans. The last line of standard output
 is the result as JSON.
@@ -23,16 +24,13 @@ from loglake.errors import LoglakeError, ServiceError
 from loglake.settings import settings
 from loglake.spark import batch_session
 from loglake.upkeep import Step
-from spark_jobs import lake_actions, lake_plan, merge, rebuild
+from spark_jobs import lake_actions, lake_plan, merge, rebuild, retire
+from spark_jobs.retire import Outcome
 
 log = logging.getLogger("spark_jobs.maintain")
 
 #: Iceberg's procedure counts no younger orphans; `LOGLAKE_MAINTENANCE_ORPHAN_HOURS` may be less.
 _COUNTED_ORPHANS = timedelta(hours=24)
-
-
-#: What a step did, and its facts.
-Outcome = tuple[str, dict[str, float]]
 
 
 @dataclass
@@ -86,6 +84,10 @@ def _bronze() -> StaticTable:
     return table
 
 
+def _retire(work: Work) -> Outcome:
+    return retire.run(_bronze, lambda: work.spark, dry_run=work.dry_run)
+
+
 def _compact(work: Work) -> Outcome:
     config, target = settings().maintenance, settings().lake.target_file_mib * 1024 * 1024
     days = lake_plan.days_to_compact(lake_plan.sizes_by_day(_bronze()), target, config.min_files)
@@ -135,7 +137,13 @@ def _orphans(work: Work) -> Outcome:
 
 
 #: In their order: what a step replaces is what a later one removes.
-STEPS: dict[str, Callable[[Work], Outcome]] = {"compact": _compact, "manifests": _manifests, "expire": _expire, "orphans": _orphans}
+STEPS: dict[str, Callable[[Work], Outcome]] = {
+    "lake": _retire,
+    "compact": _compact,
+    "manifests": _manifests,
+    "expire": _expire,
+    "orphans": _orphans,
+}
 
 
 def main() -> None:

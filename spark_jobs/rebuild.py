@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 
 import psycopg
 
-from loglake import clients, logs, models, shadow
+from loglake import clients, logs, models, retirement, shadow
 from loglake.errors import LoadInProgressError, LoglakeError
 from loglake.warehouse import REBUILD_LOCK_KEY
 from spark_jobs import merge
@@ -63,9 +63,13 @@ class Rebuilt:
         )
 
 
-def run(on_step: OnStep) -> Rebuilt:
-    """Rebuild raw and all that dbt makes of it; `on_step` is told what begins."""
+def run(on_step: OnStep, *, lose_retired: bool = False) -> Rebuilt:
+    """Rebuild raw and all that dbt makes of it; `on_step` is told what begins.
+
+    BadInputError when that would lose days which the lake has retired, unless `lose_retired`.
+    """
     with clients.postgres("postgres") as admin, only_rebuild(admin):
+        retirement.require_accepted_loss(admin, accepted=lose_retired)
         return rebuild(admin, on_step)
 
 

@@ -39,11 +39,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    """With two workers (`make test`) one has the whole stack, the other a Postgres of its own beside it; unit tests fill up the rest."""
+    """With two workers (`make test`) one has the whole stack; the other a Postgres, and for the faults servers, of its own.
+
+    Unit tests fill up the rest.
+    """
 
     class ByServers(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            kind = next((kind for kind in ("unit", "integration/warehouse") if nodeid.startswith(f"tests/{kind}/")), "stack")
+            kind = next((kind for kind in ("unit", "integration/warehouse", "faults") if nodeid.startswith(f"tests/{kind}/")), "stack")
             return nodeid.partition("::")[0] if kind == "unit" else kind
 
     return ByServers(config, log)

@@ -16,7 +16,7 @@ from hdfs.util import HdfsError
 from pyiceberg.table import StaticTable
 from pyiceberg.table.snapshots import Operation
 
-from loglake import books, clients, erasure, health, lake, topic
+from loglake import books, clients, erasure, health, lake, retirement, topic
 from loglake.alerts.facts import Facts, Hdfs, Lake, Warehouse
 from loglake.settings import settings
 
@@ -156,19 +156,17 @@ def ask_lake() -> Lake | None:
     if bronze is None:
         return None
     with clients.postgres("monitor") as connection:
-        is_settled = not erasure.open_since(connection, began)
+        is_settled = not (erasure.open_since(connection, began) or retirement.open_since(connection, began))
     snapshot = bronze.current_snapshot()
     summary = snapshot.summary if snapshot else None
     files = int((summary and summary["total-data-files"]) or 0)
     size = int((summary and summary["total-files-size"]) or 0)
-    held = books.records_at_load(bronze, loaded)
-    differs = is_settled and held is not None and held != loaded.rows_since_full
-    finding = f"{loaded.rows_since_full:,} rows were read of {held:,} in the lake's snapshot {loaded.snapshot_to}"
+    finding = books.differs_at_load(books.records_at_load(bronze, loaded), loaded) if is_settled else ""
     return Lake(
         files=files,
         needed_files=math.ceil(size / (settings().lake.target_file_mib * 2**20)),
         unloaded_since=unloaded_since(bronze, loaded.snapshot_to),
-        findings=(finding,) if differs else (),
+        findings=(finding,) if finding else (),
     )
 
 

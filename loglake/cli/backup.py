@@ -62,7 +62,7 @@ def rebuild() -> None:
     state = catalog.rebuild()
     out.print(f"registered {state.location}: snapshot {state.snapshot_id}, {state.rows:,} rows", markup=False)
     if state.was_erased_from:
-        err.print("people were erased from this lake, and which records these were stood in Postgres: the books will call them missing")
+        err.print("records were erased from this lake, or retired by age, and which stood in Postgres: the books will call some missing")
     out.print("next: `loglake load`, `loglake model`, `loglake reconcile`; they make the warehouse from the lake")
 
 

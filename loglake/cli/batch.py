@@ -50,7 +50,7 @@ def print_books(result: "Books") -> None:
         ("Kafka", "records, all partitions", sum(bounds.end for bounds in facts.kafka.values())),
         ("lake", "good", facts.lake.good),
         ("", "rejected", facts.lake.rejected),
-        *([("", "erased", facts.lake.erased)] if facts.lake.erased else []),
+        *[("", what, number) for what, number in (("erased", facts.lake.erased), ("retired", facts.lake.retired)) if number],
         ("load", f"read, in {loaded.loads} loads", loaded.rows_read),
         ("", "inserted", loaded.rows_inserted),
         ("", "duplicate", loaded.rows_duplicate),

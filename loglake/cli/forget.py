@@ -24,6 +24,7 @@ _REMAINS = (
 def forget(
     user: Annotated[str, typer.Option("--user", help="The user_id of the person.", metavar="ID")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask: erase.")] = False,
+    lose_retired: Annotated[bool, typer.Option("--lose-retired", help="Lose the days that only the warehouse still holds.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The report as one line of JSON.")] = False,
 ) -> None:
     """Erase a person from lake and warehouse for ever, and print a report. The warehouse is rebuilt from what is left."""
@@ -33,7 +34,7 @@ def forget(
         raise BadInputError("--user: an empty id names nobody")
     if not yes and not typer.confirm(f"Erase user {user} from lake and warehouse? This cannot be undone", err=True):
         raise BadInputError("nothing was erased: confirm, or give --yes")
-    report = run(user, lambda step: err.print(step, markup=False))
+    report = run(user, lambda step: err.print(step, markup=False), lose_retired=lose_retired)
     if as_json:
         out.print("null" if report is None else report.as_json(), markup=False, soft_wrap=True)
     elif report is None:

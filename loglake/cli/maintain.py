@@ -18,9 +18,9 @@ def maintain(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The figures of each step as one line of JSON.")] = False,
 ) -> None:
-    """Keep small what grows: the lake's files, manifests and snapshots, old notes of the stream, Airflow's metadata and logs.
+    """Keep small what grows: the lake's days, files, manifests and snapshots, old notes of the stream, Airflow's metadata and logs.
 
-    Steps: compact, manifests, expire, orphans (the lake); raw, progress, airflow, logs. What is kept is set by `LOGLAKE_MAINTENANCE_…`.
+    Steps: lake, compact, manifests, expire, orphans (of the lake); raw, progress, airflow, logs. `LOGLAKE_MAINTENANCE_…` says what is kept.
     """
     from loglake import retention, upkeep
     from spark_jobs import maintain as lake

@@ -168,7 +168,8 @@ def test_the_stream_goes_on_from_its_checkpoint_and_files_and_snapshots_become_f
     pid = lake_stream.kill("lake-stream")
     lake_stream.wait_healthy("lake-stream", not_pid=pid)
     told = "\n".join(lake_stream.log_lines("lake-stream")[told_before:])
-    assert "continuing from the checkpoint" in told and "starting from the lake" not in told, told
+    assert "continuing from the checkpoint" in told, told
+    assert "starting from the lake" not in told
     truth = pipeline.generate(lake_stream, tmp_path / "ledger", "--count", "300", "--seed", "63", *FLAWS)
     found = pipeline.wait_in_lake(lake_stream)
     pipeline.exactly_once(found)

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from consumers.backfill import below, gaps, merged
+from consumers.backfill import below, gaps, merged, without
 from loglake.topic import Bounds
 from spark_jobs.copy_files import received_within
 from tests.sample import NOW
@@ -32,6 +32,20 @@ def test_gaps_are_runs_of_offsets_that_nothing_accounts_for():
     assert gaps(1, Bounds(3, 12), np.array([0, 4, 5, 8, 15])) == [(1, 3, 4), (1, 6, 8), (1, 9, 12)]
     assert gaps(1, Bounds(3, 6), np.array([3, 4, 5])) == []
     assert gaps(1, Bounds(3, 6), np.array([9])) == [(1, 3, 6)]
+
+
+@pytest.mark.parametrize(
+    ("ranges", "left"),
+    [
+        ([], [(1, 10, 20), (1, 30, 40)]),
+        ([(12, 14)], [(1, 10, 12), (1, 15, 20), (1, 30, 40)]),
+        ([(0, 9), (20, 29), (40, 50)], [(1, 10, 20), (1, 30, 40)]),
+        ([(5, 34)], [(1, 35, 40)]),
+        ([(10, 19), (39, 39)], [(1, 30, 39)]),
+    ],
+)
+def test_what_the_lake_has_retired_is_not_brought_back(ranges, left):
+    assert without([(1, 10, 20), (1, 30, 40)], ranges) == left
 
 
 def test_of_a_file_only_the_rows_of_the_range_are_staged():

@@ -10,6 +10,7 @@ from loglake import tables
 from loglake.books import balance
 from loglake.cli.batch import print_books
 from loglake.lake import LakeCount, PartitionCount, count_partition
+from loglake.retirement import Retired
 from spark_jobs.forget import needles
 from tests.unit.test_books import FACTS
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.unit
 
 
 def counted(held: list[int], erased: list[int]) -> PartitionCount:
-    return count_partition(np.array(held, dtype=np.int64), np.array(erased, dtype=np.int64))
+    return count_partition(np.array(held, dtype=np.int64), np.array(erased, dtype=np.int64), Retired(0, ()))
 
 
 @pytest.mark.parametrize(
