@@ -8,7 +8,6 @@ import argparse
 import json
 import logging
 import secrets
-import sys
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from pyspark.sql import SparkSession
 
 from loglake import clients, lake, logs
 from loglake.errors import LoglakeError
+from loglake.jobs import report
 from loglake.lineage import sending
 from loglake.settings import settings
 from loglake.spark import batch_session
@@ -152,14 +152,13 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="read the whole lake again; rows that are there count as duplicates")
     parser.add_argument("--parent", default="", help="the run of Airflow that this load is part of")
     arguments = parser.parse_args()
-    logs.configure()
-    try:
-        result = run(full=arguments.full, parent=arguments.parent)
-    except LoglakeError as error:
-        log.error("%s", error)
-        sys.exit(error.exit_code)
+    report(log, lambda: _run(arguments))
+
+
+def _run(arguments: argparse.Namespace) -> str:
+    result = run(full=arguments.full, parent=arguments.parent)
     log.info("%s", result.note)
-    print(result.as_json())  # noqa: T201
+    return result.as_json()
 
 
 if __name__ == "__main__":

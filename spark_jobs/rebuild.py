@@ -9,7 +9,6 @@ import argparse
 import json
 import logging
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,8 +16,9 @@ from dataclasses import asdict, dataclass
 
 import psycopg
 
-from loglake import clients, logs, models, shadow
-from loglake.errors import LoadInProgressError, LoglakeError
+from loglake import clients, models, shadow
+from loglake.errors import LoadInProgressError
+from loglake.jobs import report
 from loglake.warehouse import REBUILD_LOCK_KEY
 from spark_jobs import merge
 from spark_jobs.load import load_new
@@ -120,13 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make the warehouse anew from the lake, and swap it in.")
     parser.add_argument("--parent", default="", help="the run of Airflow that this is part of; taken so that all batch jobs take the same")
     parser.parse_args()
-    logs.configure()
-    try:
-        result = run(lambda step: log.info("%s", step))
-    except LoglakeError as error:
-        log.error("%s", error)
-        sys.exit(error.exit_code)
-    print(result.as_json())  # noqa: T201
+    report(log, lambda: run(lambda step: log.info("%s", step)).as_json())
 
 
 if __name__ == "__main__":
