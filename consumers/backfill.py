@@ -8,7 +8,7 @@ accounts for it. The missing ones are one append, so that a killed backfill has 
 import json
 import logging
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
@@ -20,7 +20,7 @@ from consumers.lake_stream import bronze_rows
 from loglake import clients, erasure, lake, resolutions, tables, timerange, topic
 from loglake.erasure import Offsets
 from loglake.errors import BadInputError, ServiceError
-from loglake.jobs import report
+from loglake.jobs import Result, report
 from loglake.settings import settings
 from loglake.spark import batch_session
 from loglake.topic import Bounds
@@ -32,17 +32,13 @@ Gap = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Backfilled:
+class Backfilled(Result):
     """How many records of the range Kafka still has before the end of the lake, and how many of them the lake lacked."""
 
     records: int
     appended: int
     dry_run: bool
     seconds: float
-
-    def as_json(self) -> str:
-        """One line: the fields and the note."""
-        return json.dumps({**asdict(self), "note": self.note})
 
     @property
     def note(self) -> str:

@@ -5,7 +5,9 @@ import json
 import logging
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import psutil
@@ -17,6 +19,20 @@ from loglake.settings import PROJECT
 log = logging.getLogger(__name__)
 
 _END_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Result(ABC):
+    """What a job did."""
+
+    @property
+    @abstractmethod
+    def note(self) -> str:
+        """The same in words."""
+
+    def as_json(self) -> str:
+        """One line: the fields and the note (see `run_job`)."""
+        return json.dumps({**asdict(self), "note": self.note})
 
 
 def report(job: logging.Logger, work: Callable[[], str]) -> None:

@@ -5,12 +5,11 @@ it is sent, so the warehouse holds it once. The last line of standard output is 
 """
 
 import argparse
-import json
 import logging
 import secrets
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from loglake import clients, decode, rejects, resolutions, timerange
 from loglake.erasure import Position
 from loglake.errors import ServiceError
 from loglake.events import Event
-from loglake.jobs import report
+from loglake.jobs import Result, report
 from loglake.rejects import OPEN, REPLAYING, Rejected, Selection
 from loglake.resolutions import Note
 from loglake.settings import settings
@@ -35,7 +34,7 @@ WAITING = (OPEN, REPLAYING)
 
 
 @dataclass(frozen=True)
-class Replayed:
+class Replayed(Result):
     """What a replay did: `failed` counts by reason what would be rejected still; `batch` is in the notes of what was sent."""
 
     selected: int
@@ -43,10 +42,6 @@ class Replayed:
     failed: dict[str, int]
     dry_run: bool
     batch: str
-
-    def as_json(self) -> str:
-        """One line: the fields and the note."""
-        return json.dumps({**asdict(self), "note": self.note})
 
     @property
     def note(self) -> str:

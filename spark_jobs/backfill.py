@@ -4,17 +4,16 @@ Of the lake as the last load saw it, the rows that Kafka received in the range a
 (`restore`). Run again it finds nothing. The last line of standard output is the result as JSON.
 """
 
-import json
 import logging
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import psycopg
 
 from loglake import models, timerange
 from loglake.errors import BadInputError
-from loglake.jobs import report
+from loglake.jobs import Result, report
 from loglake.settings import settings
 from loglake.spark import batch_session
 from spark_jobs import lake_range, merge
@@ -25,7 +24,7 @@ log = logging.getLogger("spark_jobs.backfill")
 
 
 @dataclass(frozen=True)
-class Backfilled:
+class Backfilled(Result):
     """What a backfill did, or with `dry_run` would do; `load_id` is None when nothing lacked or nothing was to be changed."""
 
     load_id: int | None
@@ -36,10 +35,6 @@ class Backfilled:
     rejects_restored: int
     dry_run: bool
     seconds: float
-
-    def as_json(self) -> str:
-        """One line: the fields and the note."""
-        return json.dumps({**asdict(self), "note": self.note})
 
     @property
     def note(self) -> str:

@@ -5,7 +5,6 @@ and manifest are one transaction. The last line of standard output is the result
 """
 
 import argparse
-import json
 import logging
 import secrets
 import time
@@ -18,7 +17,7 @@ from pyspark.sql import SparkSession
 
 from loglake import clients, lake, logs
 from loglake.errors import LoglakeError
-from loglake.jobs import report
+from loglake.jobs import Result, report
 from loglake.lineage import sending
 from loglake.settings import settings
 from loglake.spark import batch_session
@@ -29,7 +28,7 @@ log = logging.getLogger("spark_jobs.load")
 
 
 @dataclass(frozen=True)
-class LoadResult:
+class LoadResult(Result):
     """What a load did; `load_id` is None when nothing was new, and then every count is 0."""
 
     load_id: int | None
@@ -41,10 +40,6 @@ class LoadResult:
     rows_duplicate: int
     rows_rejected: int
     seconds: float
-
-    def as_json(self) -> str:
-        """One line: the fields and the note."""
-        return json.dumps({**asdict(self), "note": self.note})
 
     @property
     def note(self) -> str:

@@ -6,19 +6,18 @@ Run by `loglake rebuild`, or as `python -m spark_jobs.rebuild`, whose last line 
 """
 
 import argparse
-import json
 import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import psycopg
 
 from loglake import clients, models, shadow
 from loglake.errors import LoadInProgressError
-from loglake.jobs import report
+from loglake.jobs import Result, report
 from loglake.warehouse import REBUILD_LOCK_KEY
 from spark_jobs import merge
 from spark_jobs.load import load_new
@@ -36,7 +35,7 @@ OnStep = Callable[[str], object]
 
 
 @dataclass(frozen=True)
-class Rebuilt:
+class Rebuilt(Result):
     """What a rebuild did: rows before and after, and the seconds of its parts; loads and dbt runs waited `held_seconds`."""
 
     events_before: int
@@ -48,10 +47,6 @@ class Rebuilt:
     held_seconds: float
     seconds: float
     dropped: bool
-
-    def as_json(self) -> str:
-        """One line: the fields and the note."""
-        return json.dumps({**asdict(self), "note": self.note})
 
     @property
     def note(self) -> str:
