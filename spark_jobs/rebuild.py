@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from loglake import clients, models, shadow
+from loglake import clients, locks, models, shadow
 from loglake.errors import LoadInProgressError
 from loglake.jobs import Result, report
 from loglake.warehouse import REBUILD_LOCK_KEY
@@ -96,7 +96,7 @@ def rebuild(admin: psycopg.Connection, on_step: OnStep) -> Rebuilt:
 @contextmanager
 def only_rebuild(connection: psycopg.Connection) -> Iterator[None]:
     """Hold the lock of whatever remakes warehouse or lake, for as long as the connection lives; LoadInProgressError when it is taken."""
-    if connection.execute("select pg_try_advisory_lock(%s)", [REBUILD_LOCK_KEY]).fetchone() != (True,):
+    if not locks.take(connection, REBUILD_LOCK_KEY):
         raise LoadInProgressError("another rebuild is running, or an erasure or maintenance of the lake: wait for it to end")
     yield
 
