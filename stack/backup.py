@@ -23,7 +23,7 @@ from hdfs.util import HdfsError
 from pyiceberg.table import StaticTable
 
 from loglake import books, clients, lake, lake_files, lake_metadata, locks, shadow, tables, upgrades
-from loglake.books import Facts
+from loglake.balance import Facts, balance
 from loglake.errors import BadInputError, LoadInProgressError, ServiceError
 from loglake.lake_files import Referenced
 from loglake.settings import PROJECT, settings
@@ -185,7 +185,7 @@ def _record(admin: psycopg.Connection, facts: Facts, bronze: StaticTable | None,
         "data": files.data,
         "pseudonym": admin.execute("select vault.pseudonym(%s)", [PROBE]).fetchall()[0][0],
         "books": figures(facts),
-        "findings": books.balance(facts).findings,
+        "findings": balance(facts).findings,
     }
 
 
