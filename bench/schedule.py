@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from bench.generator import generating
 from loglake import books, lake
+from loglake.balance import balance
 from loglake.errors import NotBalancedError, ServiceError
 from loglake.orchestrate import DAG_ID, Airflow, Run
 
@@ -76,7 +77,7 @@ def _next(airflow: Airflow, since: datetime, known: int) -> Run:
 
 def _look(run: Run) -> Seen:
     """The books after a run, which must balance, and the size of the lake's metadata."""
-    result = books.balance(books.gather())
+    result = balance(books.gather())
     if not result.balanced:
         raise NotBalancedError(f"after run {run.run_id} the books do not balance: {result.findings[0]}")
     bronze = lake.table()

@@ -5,13 +5,11 @@ they never write the same; two backfills exclude each other. A record is missing
 the lake's retention accounts for it. The missing ones are one append, so that a killed backfill has written all of them or none.
 """
 
-import argparse
 import json
 import logging
-import sys
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
@@ -20,9 +18,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from consumers.lake_stream import bronze_rows
-from loglake import clients, erasure, lake, logs, resolutions, retirement, tables, timerange, topic
+from loglake import clients, erasure, lake, resolutions, retirement, tables, timerange, topic
 from loglake.erasure import Offsets
-from loglake.errors import BadInputError, LoglakeError, ServiceError
+from loglake.errors import BadInputError, ServiceError
+from loglake.jobs import Result, report
 from loglake.retirement import Retired
 from loglake.settings import settings
 from loglake.spark import batch_session
@@ -35,17 +34,13 @@ Gap = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Backfilled:
+class Backfilled(Result):
     """How many records of the range Kafka still has before the end of the lake, and how many of them the lake lacked."""
 
     records: int
     appended: int
     dry_run: bool
     seconds: float
-
-    def as_json(self) -> str:
-        """One line: the fields and the note."""
-        return json.dumps({**asdict(self), "note": self.note})
 
     @property
     def note(self) -> str:
@@ -142,18 +137,8 @@ def records(spark: SparkSession, name: str, missing: list[Gap]) -> DataFrame:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Append to the lake what it lacks of a range of time, from Kafka.")
-    parser.add_argument("--from", dest="start", required=True, help="when Kafka received the first record (ISO 8601, UTC)")
-    parser.add_argument("--to", dest="end", required=True, help="up to and without this moment")
-    parser.add_argument("--dry-run", action="store_true", help="only say what lacks")
-    arguments = parser.parse_args()
-    logs.configure()
-    try:
-        result = run(*timerange.parse_closed(arguments.start, arguments.end), dry_run=arguments.dry_run)
-    except LoglakeError as error:
-        log.error("%s", error)
-        sys.exit(error.exit_code)
-    print(result.as_json())  # noqa: T201
+    arguments = timerange.parser("Append to the lake what it lacks of a range of time, from Kafka.", required=True).parse_args()
+    report(log, lambda: run(*timerange.parse_closed(arguments.start, arguments.end), dry_run=arguments.dry_run).as_json())
 
 
 if __name__ == "__main__":

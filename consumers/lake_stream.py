@@ -21,7 +21,7 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from consumers import lake_columns, position, progress
 from consumers.bronze import KAFKA_COLUMNS, decoder
-from loglake import catalog, clients, lake, logs, tables
+from loglake import catalog, clients, lake, locks, logs, tables
 from loglake.errors import LoglakeError, ServiceError, StreamPositionError
 from loglake.lineage import sending
 from loglake.lineage.stream import StreamRun
@@ -32,6 +32,7 @@ from loglake.warehouse import STREAM_LOCK_KEY
 
 log = logging.getLogger("consumers.lake_stream")
 
+#: How long the lock of another stream is waited for, and later, by each report, one that somebody has on its table.
 LOCK_TIMEOUT = "30s"
 _STOP_SECONDS = 60
 
@@ -170,11 +171,9 @@ def _marker(spark: SparkSession) -> position.Marker | None:
 
 def _be_the_only_one(connection: psycopg.Connection) -> None:
     """Hold the stream's advisory lock for as long as the connection lives."""
+    busy = StreamPositionError("another lake stream is running: stop it first (`loglake status`, `loglake down`)")
+    locks.wait_for(connection, [STREAM_LOCK_KEY], LOCK_TIMEOUT, busy)
     connection.execute("select set_config('lock_timeout', %s, false)", [LOCK_TIMEOUT])
-    try:
-        connection.execute("select pg_advisory_lock(%s)", [STREAM_LOCK_KEY])
-    except psycopg.errors.LockNotAvailable as error:
-        raise StreamPositionError("another lake stream is running: stop it first (`loglake status`, `loglake down`)") from error
 
 
 def _stop_on_signals() -> list[int]:

@@ -1,21 +1,49 @@
-"""Jobs as processes of their own: a Spark job of the stages, run from a step of a DAG, and what its last line says it did."""
+"""Jobs as processes of their own: how a step of a DAG runs one, and how each of them says what it did, in its last line."""
 
 import contextlib
 import json
 import logging
 import subprocess
 import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import psutil
 
-from loglake.errors import ServiceError
-from loglake.logs import event_of
+from loglake import logs
+from loglake.errors import LoglakeError, ServiceError
 from loglake.settings import PROJECT
 
 log = logging.getLogger(__name__)
 
 _END_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Result(ABC):
+    """What a job did."""
+
+    @property
+    @abstractmethod
+    def note(self) -> str:
+        """The same in words."""
+
+    def as_json(self) -> str:
+        """One line: the fields and the note (see `run_job`)."""
+        return json.dumps({**asdict(self), "note": self.note})
+
+
+def report(job: logging.Logger, work: Callable[[], str]) -> None:
+    """The `main` of a job: work, and print the result that it answers as one line of JSON; an error is one line of the job's log."""
+    logs.configure()
+    try:
+        result = work()
+    except LoglakeError as error:
+        job.error("%s", error)
+        sys.exit(error.exit_code)
+    print(result)  # noqa: T201
 
 
 def command(module: str, *arguments: str) -> tuple[str, ...]:
@@ -52,7 +80,7 @@ def _follow(process: subprocess.Popen[str]) -> tuple[dict[str, Any] | None, str]
             result = found
         elif text:
             log.info("%s", text)
-            last = event_of(text)
+            last = logs.event_of(text)
     return result, last
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loglake import clients, reference
+from loglake import clients, locks, reference
 from loglake.errors import ServiceError
 from loglake.files import replacing
 from loglake.lineage import sending
@@ -117,7 +117,7 @@ def only_run(database: str | None = None, on_line: OnLine = _silent) -> Iterator
     What SQL cannot compute of the new loads is there when the block begins.
     """
     with clients.postgres("dbt", database) as connection:
-        if connection.execute("select pg_try_advisory_lock(%s)", [MODEL_LOCK_KEY]).fetchone() != (True,):
+        if not locks.take(connection, MODEL_LOCK_KEY):
             on_line("another dbt run is in progress: waiting for it to end")
             connection.execute("select pg_advisory_lock(%s)", [MODEL_LOCK_KEY])
         reference.fill(database)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import psycopg
 
+from loglake import locks
 from loglake.erasure import Position
 from loglake.errors import LoadInProgressError
 from loglake.rejects import Rejected
@@ -96,12 +97,8 @@ class Note(NamedTuple):
 
 def only_repair(connection: psycopg.Connection) -> None:
     """Hold the lock of repairs for as long as the connection lives; LoadInProgressError when another one keeps it."""
-    connection.execute("select set_config('lock_timeout', %s, false)", [LOCK_TIMEOUT])
-    try:
-        connection.execute("select pg_advisory_lock(%s)", [REPAIR_LOCK_KEY])
-    except psycopg.errors.LockNotAvailable as error:
-        raise LoadInProgressError("a replay of rejects, a backfill or an erasure is running: wait for it to end") from error
-    connection.execute("select set_config('lock_timeout', '0', false)")
+    busy = LoadInProgressError("a replay of rejects, a backfill or an erasure is running: wait for it to end")
+    locks.wait_for(connection, [REPAIR_LOCK_KEY], LOCK_TIMEOUT, busy)
 
 
 def begin(connection: psycopg.Connection, found: Iterable[tuple[Rejected, str]], note: Note) -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 import psycopg
 from psycopg import sql
 
-from loglake import clients
+from loglake import clients, locks
 from loglake.errors import LoadInProgressError, ServiceError
 from loglake.settings import settings
 from loglake.upkeep import Step
@@ -68,15 +68,10 @@ def settled(database: str | None = None) -> int:
 
 def _only_writer(connection: psycopg.Connection) -> None:
     """Hold the locks of loads, dbt runs and rebuilds for as long as the connection lives."""
-    connection.execute("select set_config('lock_timeout', %s, false)", [LOCK_TIMEOUT])
-    try:
-        for key in _LOCKS:
-            connection.execute("select pg_advisory_lock(%s)", [key])
-    except psycopg.errors.LockNotAvailable as error:
-        raise LoadInProgressError(
-            f"a load, a dbt run or a rebuild is at work, and did not end within {LOCK_TIMEOUT}: retire months of raw when it has ended"
-        ) from error
-    connection.execute("select set_config('lock_timeout', '0', false)")
+    busy = LoadInProgressError(
+        f"a load, a dbt run or a rebuild is at work, and did not end within {LOCK_TIMEOUT}: retire months of raw when it has ended"
+    )
+    locks.wait_for(connection, _LOCKS, LOCK_TIMEOUT, busy)
 
 
 def _retire(connection: psycopg.Connection, name: str, limit: int, *, dry_run: bool) -> int | None:

@@ -1,5 +1,6 @@
 """A range of time as an operator names it: from a moment up to, and without, another; each may be left out."""
 
+import argparse
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,6 +15,15 @@ class TimeRange:
 
     start: datetime | None = None
     end: datetime | None = None
+
+
+def parser(description: str, *, required: bool) -> argparse.ArgumentParser:
+    """The command line of a job on a range of time: the texts `start` and `end`, for `parse`, and `dry_run`."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--from", dest="start", required=required, help="when Kafka received the first record (ISO 8601, UTC)")
+    made.add_argument("--to", dest="end", required=required, help="up to and without this moment")
+    made.add_argument("--dry-run", action="store_true", help="change nothing, only say what would be done")
+    return made
 
 
 def parse(start: str | None, end: str | None) -> TimeRange:

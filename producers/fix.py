@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-import yaml
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field
 
 from loglake import events
 from loglake.columns import COLUMNS
 from loglake.decode import Reject
 from loglake.erasure import Position
 from loglake.errors import BadInputError
+from producers import yaml_file
 from producers.ids import milliseconds, uuid7
 from producers.replay_expression import StrictModel
 
@@ -158,23 +158,9 @@ def event_id_of(position: Position, received: datetime) -> str:
 
 def load_fix(path: Path) -> Fix:
     """The fix in a YAML file; BadInputError names the file and the key that is wrong."""
+    found = yaml_file.load(path, Fix, "fix", "fix, rename and set")
     try:
-        document: Any = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"fix {path} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}" if mark else "somewhere"
-        raise BadInputError(f"fix {path}, {where}: {getattr(error, 'problem', None) or 'no YAML'}") from error
-    if not isinstance(document, dict):
-        raise BadInputError(f"fix {path}: a fix file holds keys such as fix, rename and set")
-    try:
-        found = Fix.model_validate(document)
         b"a".decode(found.encoding)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"] if part != "[key]")
-        raise BadInputError(f"fix {path}: {key}: {first['msg'].removeprefix('Value error, ')}") from error
     except (LookupError, UnicodeError) as error:
         raise BadInputError(f"fix {path}: encoding: {error}") from error
     return found

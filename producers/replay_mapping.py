@@ -6,15 +6,15 @@ The files of `producers/mappings` are built in; a user's own one is named on the
 from collections.abc import Iterable
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 from zoneinfo import ZoneInfo
 
-import yaml
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from loglake import events
 from loglake.columns import COLUMNS
 from loglake.errors import BadInputError
+from producers import yaml_file
 from producers.replay_expression import BUILT_IN, Expression, Pattern, StrictModel
 from producers.replay_rows import COMBINED_COLUMNS
 
@@ -164,23 +164,7 @@ def _check_encoding(name: str) -> None:
 
 def load_mapping(path: Path) -> SourceMapping:
     """The mapping in a YAML file; BadInputError names the file and the key that is wrong."""
-    try:
-        document: Any = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"mapping {path} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}" if mark else "somewhere"
-        raise BadInputError(f"mapping {path}, {where}: {getattr(error, 'problem', None) or 'no YAML'}") from error
-    if not isinstance(document, dict):
-        raise BadInputError(f"mapping {path}: a mapping file holds keys such as source, format and rules")
-    try:
-        return SourceMapping.model_validate(document)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"] if part != "[key]")
-        message = first["msg"].removeprefix("Value error, ")
-        raise BadInputError(f"mapping {path}: {f'{key}: ' if key else ''}{message}") from error
+    return yaml_file.load(path, SourceMapping, "mapping", "source, format and rules")
 
 
 @cache

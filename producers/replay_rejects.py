@@ -5,22 +5,21 @@ it is sent, so the warehouse holds it once. The last line of standard output is 
 """
 
 import argparse
-import json
 import logging
 import secrets
-import sys
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 
-from loglake import clients, decode, logs, rejects, resolutions, timerange
+from loglake import clients, decode, rejects, resolutions, timerange
 from loglake.erasure import Position
-from loglake.errors import LoglakeError, ServiceError
+from loglake.errors import ServiceError
 from loglake.events import Event
+from loglake.jobs import Result, report
 from loglake.rejects import OPEN, REPLAYING, Rejected, Selection
 from loglake.resolutions import Note
 from loglake.settings import settings
@@ -35,7 +34,7 @@ WAITING = (OPEN, REPLAYING)
 
 
 @dataclass(frozen=True)
-class Replayed:
+class Replayed(Result):
     """What a replay did: `failed` counts by reason what would be rejected still; `batch` is in the notes of what was sent."""
 
     selected: int
@@ -43,10 +42,6 @@ class Replayed:
     failed: dict[str, int]
     dry_run: bool
     batch: str
-
-    def as_json(self) -> str:
-        """One line: the fields and the note."""
-        return json.dumps({**asdict(self), "note": self.note})
 
     @property
     def note(self) -> str:
@@ -142,23 +137,18 @@ def _send(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Send rejected records again, as they are or after a fix.")
+    parser = timerange.parser("Send rejected records again, as they are or after a fix.", required=False)
     parser.add_argument("--code", help="only records rejected with this code")
-    parser.add_argument("--from", dest="start", help="only records that Kafka received from then on (ISO 8601, UTC)")
-    parser.add_argument("--to", dest="end", help="only records that Kafka received before")
     parser.add_argument("--fix", type=Path, help="a fix file (docs/rejects.md)")
     parser.add_argument("--by", required=True, help="who replays, for the books")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would pass")
     arguments = parser.parse_args()
-    logs.configure()
-    try:
-        selection = Selection(arguments.code, received=timerange.parse(arguments.start, arguments.end), states=WAITING)
-        fix = load_fix(arguments.fix) if arguments.fix else None
-        result = run(selection, fix, arguments.by, dry_run=arguments.dry_run)
-    except LoglakeError as error:
-        log.error("%s", error)
-        sys.exit(error.exit_code)
-    print(result.as_json())  # noqa: T201
+    report(log, lambda: _replay(arguments).as_json())
+
+
+def _replay(arguments: argparse.Namespace) -> Replayed:
+    selection = Selection(arguments.code, received=timerange.parse(arguments.start, arguments.end), states=WAITING)
+    fix = load_fix(arguments.fix) if arguments.fix else None
+    return run(selection, fix, arguments.by, dry_run=arguments.dry_run)
 
 
 if __name__ == "__main__":

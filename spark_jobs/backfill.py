@@ -4,18 +4,16 @@ Of the lake as the last load saw it, the rows that Kafka received in the range a
 (`restore`). Run again it finds nothing. The last line of standard output is the result as JSON.
 """
 
-import argparse
-import json
 import logging
-import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import psycopg
 
-from loglake import logs, models, timerange
-from loglake.errors import BadInputError, LoglakeError
+from loglake import models, timerange
+from loglake.errors import BadInputError
+from loglake.jobs import Result, report
 from loglake.settings import settings
 from loglake.spark import batch_session
 from spark_jobs import lake_range, merge
@@ -26,7 +24,7 @@ log = logging.getLogger("spark_jobs.backfill")
 
 
 @dataclass(frozen=True)
-class Backfilled:
+class Backfilled(Result):
     """What a backfill did, or with `dry_run` would do; `load_id` is None when nothing lacked or nothing was to be changed."""
 
     load_id: int | None
@@ -37,10 +35,6 @@ class Backfilled:
     rejects_restored: int
     dry_run: bool
     seconds: float
-
-    def as_json(self) -> str:
-        """One line: the fields and the note."""
-        return json.dumps({**asdict(self), "note": self.note})
 
     @property
     def note(self) -> str:
@@ -90,18 +84,8 @@ def _backfill(connection: psycopg.Connection, start: datetime, end: datetime, *,
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Bring back what raw lacks of a range of time, from the lake.")
-    parser.add_argument("--from", dest="start", required=True, help="when Kafka received the first record (ISO 8601, UTC)")
-    parser.add_argument("--to", dest="end", required=True, help="up to and without this moment")
-    parser.add_argument("--dry-run", action="store_true", help="only say what lacks")
-    arguments = parser.parse_args()
-    logs.configure()
-    try:
-        result = run(*timerange.parse_closed(arguments.start, arguments.end), dry_run=arguments.dry_run)
-    except LoglakeError as error:
-        log.error("%s", error)
-        sys.exit(error.exit_code)
-    print(result.as_json())  # noqa: T201
+    arguments = timerange.parser("Bring back what raw lacks of a range of time, from the lake.", required=True).parse_args()
+    report(log, lambda: run(*timerange.parse_closed(arguments.start, arguments.end), dry_run=arguments.dry_run).as_json())
 
 
 if __name__ == "__main__":

@@ -5,10 +5,8 @@ and manifest are one transaction. The last line of standard output is the result
 """
 
 import argparse
-import json
 import logging
 import secrets
-import sys
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,6 +17,7 @@ from pyspark.sql import SparkSession
 
 from loglake import clients, lake, logs
 from loglake.errors import LoglakeError
+from loglake.jobs import Result, report
 from loglake.lineage import sending
 from loglake.settings import settings
 from loglake.spark import batch_session
@@ -29,7 +28,7 @@ log = logging.getLogger("spark_jobs.load")
 
 
 @dataclass(frozen=True)
-class LoadResult:
+class LoadResult(Result):
     """What a load did; `load_id` is None when nothing was new, and then every count is 0."""
 
     load_id: int | None
@@ -41,10 +40,6 @@ class LoadResult:
     rows_duplicate: int
     rows_rejected: int
     seconds: float
-
-    def as_json(self) -> str:
-        """One line: the fields and the note."""
-        return json.dumps({**asdict(self), "note": self.note})
 
     @property
     def note(self) -> str:
@@ -152,14 +147,13 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="read the whole lake again; rows that are there count as duplicates")
     parser.add_argument("--parent", default="", help="the run of Airflow that this load is part of")
     arguments = parser.parse_args()
-    logs.configure()
-    try:
-        result = run(full=arguments.full, parent=arguments.parent)
-    except LoglakeError as error:
-        log.error("%s", error)
-        sys.exit(error.exit_code)
+    report(log, lambda: _run(arguments))
+
+
+def _run(arguments: argparse.Namespace) -> str:
+    result = run(full=arguments.full, parent=arguments.parent)
     log.info("%s", result.note)
-    print(result.as_json())  # noqa: T201
+    return result.as_json()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ is the result as JSON.
 
 import argparse
 import logging
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -19,8 +18,9 @@ from functools import cached_property
 from pyiceberg.table import StaticTable
 from pyspark.sql import SparkSession
 
-from loglake import clients, lake, logs, tables, upkeep
-from loglake.errors import LoglakeError, ServiceError
+from loglake import clients, lake, tables, upkeep
+from loglake.errors import ServiceError
+from loglake.jobs import report
 from loglake.settings import settings
 from loglake.spark import batch_session
 from loglake.upkeep import Step
@@ -148,13 +148,7 @@ STEPS: dict[str, Callable[[Work], Outcome]] = {
 
 def main() -> None:
     argparse.ArgumentParser(description="Maintain the lake's table.").parse_args()
-    logs.configure()
-    try:
-        steps = run(list(STEPS))
-    except LoglakeError as error:
-        log.error("%s", error)
-        sys.exit(error.exit_code)
-    print(upkeep.as_json(steps))  # noqa: T201
+    report(log, lambda: upkeep.as_json(run(list(STEPS))))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
-from loglake import clients, raw_partitions, resolutions
+from loglake import clients, locks, raw_partitions, resolutions
 from loglake.errors import LoadInProgressError
 from loglake.warehouse import LOAD_LOCK_KEY, RAW_COLUMNS
 from spark_jobs.copy_files import Staged
@@ -46,19 +46,11 @@ class Counts:
 def only_loader(timeout_seconds: float) -> Iterator[psycopg.Connection]:
     """A connection that holds the loader's lock for as long as it lives; LoadInProgressError when another load keeps it."""
     with clients.postgres("loader") as connection:
-        _take_lock(connection, timeout_seconds)
-        yield connection
-
-
-def _take_lock(connection: psycopg.Connection, timeout_seconds: float) -> None:
-    connection.execute("select set_config('lock_timeout', %s, false)", [f"{int(timeout_seconds * 1000)}ms"])
-    try:
-        connection.execute("select pg_advisory_lock(%s)", [LOAD_LOCK_KEY])
-    except psycopg.errors.LockNotAvailable as error:
-        raise LoadInProgressError(
+        busy = LoadInProgressError(
             f"another load is running, and did not end within {timeout_seconds:g} s: try later, or set LOGLAKE_LOAD_LOCK_TIMEOUT_SECONDS"
-        ) from error
-    connection.execute("select set_config('lock_timeout', '0', false)")
+        )
+        locks.wait_for(connection, [LOAD_LOCK_KEY], f"{int(timeout_seconds * 1000)}ms", busy)
+        yield connection
 
 
 def last_position(connection: psycopg.Connection, prefix: str = "") -> tuple[int, int | None]:

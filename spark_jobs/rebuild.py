@@ -6,19 +6,18 @@ Run by `loglake rebuild`, or as `python -m spark_jobs.rebuild`, whose last line 
 """
 
 import argparse
-import json
 import logging
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import psycopg
 
-from loglake import clients, logs, models, retirement, shadow
-from loglake.errors import LoadInProgressError, LoglakeError
+from loglake import clients, locks, models, retirement, shadow
+from loglake.errors import LoadInProgressError
+from loglake.jobs import Result, report
 from loglake.warehouse import REBUILD_LOCK_KEY
 from spark_jobs import merge
 from spark_jobs.load import load_new
@@ -36,7 +35,7 @@ OnStep = Callable[[str], object]
 
 
 @dataclass(frozen=True)
-class Rebuilt:
+class Rebuilt(Result):
     """What a rebuild did: rows before and after, and the seconds of its parts; loads and dbt runs waited `held_seconds`."""
 
     events_before: int
@@ -48,10 +47,6 @@ class Rebuilt:
     held_seconds: float
     seconds: float
     dropped: bool
-
-    def as_json(self) -> str:
-        """One line: the fields and the note."""
-        return json.dumps({**asdict(self), "note": self.note})
 
     @property
     def note(self) -> str:
@@ -105,7 +100,7 @@ def rebuild(admin: psycopg.Connection, on_step: OnStep) -> Rebuilt:
 @contextmanager
 def only_rebuild(connection: psycopg.Connection) -> Iterator[None]:
     """Hold the lock of whatever remakes warehouse or lake, for as long as the connection lives; LoadInProgressError when it is taken."""
-    if connection.execute("select pg_try_advisory_lock(%s)", [REBUILD_LOCK_KEY]).fetchone() != (True,):
+    if not locks.take(connection, REBUILD_LOCK_KEY):
         raise LoadInProgressError("another rebuild is running, or an erasure or maintenance of the lake: wait for it to end")
     yield
 
@@ -124,13 +119,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make the warehouse anew from the lake, and swap it in.")
     parser.add_argument("--parent", default="", help="the run of Airflow that this is part of; taken so that all batch jobs take the same")
     parser.parse_args()
-    logs.configure()
-    try:
-        result = run(lambda step: log.info("%s", step))
-    except LoglakeError as error:
-        log.error("%s", error)
-        sys.exit(error.exit_code)
-    print(result.as_json())  # noqa: T201
+    report(log, lambda: run(lambda step: log.info("%s", step)).as_json())
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ from hdfs.client import InsecureClient
 from hdfs.util import HdfsError
 from pyiceberg.table import StaticTable
 
-from loglake import books, clients, lake, lake_files, lake_metadata, shadow, tables, upgrades
-from loglake.books import Facts
+from loglake import books, clients, lake, lake_files, lake_metadata, locks, shadow, tables, upgrades
+from loglake.balance import Facts, balance
 from loglake.errors import BadInputError, LoadInProgressError, ServiceError
 from loglake.lake_files import Referenced
 from loglake.settings import PROJECT, settings
@@ -53,7 +53,7 @@ class Noted:
 def run(target: Path, on_step: OnStep, *, with_data: bool, with_key: bool) -> dict[str, Any]:
     """Write a backup to the new folder `target`; what its backup.json says. A killed one leaves a hidden draft, which the next replaces."""
     with _draft(target) as draft, clients.postgres(SUPERUSER) as admin:
-        if admin.execute("select pg_try_advisory_lock(%s)", [REBUILD_LOCK_KEY]).fetchone() != (True,):
+        if not locks.take(admin, REBUILD_LOCK_KEY):
             raise LoadInProgressError("a rebuild, an erasure or maintenance is running: wait for it to end")
         began = datetime.now(UTC)
         on_step("dumping the warehouse")
@@ -185,7 +185,7 @@ def _record(admin: psycopg.Connection, facts: Facts, bronze: StaticTable | None,
         "data": files.data,
         "pseudonym": admin.execute("select vault.pseudonym(%s)", [PROBE]).fetchall()[0][0],
         "books": figures(facts),
-        "findings": books.balance(facts).findings,
+        "findings": balance(facts).findings,
     }
 
 

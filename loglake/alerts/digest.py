@@ -11,6 +11,7 @@ from loglake.alerts.incidents import Incident
 from loglake.alerts.messages import moment
 from loglake.alerts.rules import Verdict
 from loglake.alerts.store import Text, open_incidents
+from loglake.balance import balance
 
 DAY = timedelta(days=1)
 _FRESHNESS = ("lake_stale", "load_stale", "marts_stale")
@@ -51,7 +52,7 @@ def read_day(connection: psycopg.Connection, now: datetime) -> Day:
 def check_books() -> str:
     """The whole books in one line: once a day they may read the lake's positions."""
     try:
-        found = books.balance(books.gather())
+        found = balance(books.gather())
     except ERRORS as error:
         return f"could not be read: {clients.one_line(error)}"
     return f"balanced, {found.facts.raw_events:,} events" if found.balanced else f"NOT balanced: {'; '.join(found.findings)}"

@@ -18,6 +18,7 @@ from pyiceberg.table.snapshots import Operation
 
 from loglake import books, clients, erasure, health, lake, retirement, topic
 from loglake.alerts.facts import Facts, Hdfs, Lake, Warehouse
+from loglake.balance import differs_at_load
 from loglake.settings import settings
 
 ERRORS = (*clients.ERRORS, HdfsError)
@@ -161,7 +162,7 @@ def ask_lake() -> Lake | None:
     summary = snapshot.summary if snapshot else None
     files = int((summary and summary["total-data-files"]) or 0)
     size = int((summary and summary["total-files-size"]) or 0)
-    finding = books.differs_at_load(books.records_at_load(bronze, loaded), loaded) if is_settled else ""
+    finding = differs_at_load(books.records_at_load(bronze, loaded), loaded) if is_settled else ""
     return Lake(
         files=files,
         needed_files=math.ceil(size / (settings().lake.target_file_mib * 2**20)),

@@ -1,11 +1,14 @@
 """`loglake backfill`: what lake or raw lack of a range of time."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from loglake.cli.console import out
+
+if TYPE_CHECKING:
+    from loglake.jobs import Result
 
 app = typer.Typer()
 
@@ -35,11 +38,9 @@ def backfill(
     if source is Source.LAKE:
         from spark_jobs.backfill import run as from_lake
 
-        done = from_lake(*received, dry_run=dry_run)
-        note, line = done.note, done.as_json()
+        result: Result = from_lake(*received, dry_run=dry_run)
     else:
         from consumers.backfill import run as from_kafka
 
-        brought = from_kafka(*received, dry_run=dry_run)
-        note, line = brought.note, brought.as_json()
-    out.print(line if as_json else note, markup=False)
+        result = from_kafka(*received, dry_run=dry_run)
+    out.print(result.as_json() if as_json else result.note, markup=False)

@@ -11,7 +11,7 @@ from loglake.cli.console import out
 from loglake.errors import NotBalancedError
 
 if TYPE_CHECKING:
-    from loglake.books import Books
+    from loglake.balance import Books
 
 app = typer.Typer()
 
@@ -32,8 +32,9 @@ def load(
 def reconcile(as_json: Annotated[bool, typer.Option("--json", help="The books as JSON.")] = False) -> None:
     """Print the books: Kafka, lake, loads and marts, and whether each accounts for the one before. Exit code 1 when not."""
     from loglake import books
+    from loglake.balance import balance
 
-    result = books.balance(books.gather())
+    result = balance(books.gather())
     if as_json:
         out.print(json.dumps(result.as_dict()), markup=False)
     else:

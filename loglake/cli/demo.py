@@ -33,7 +33,8 @@ def demo(
     replay: Annotated[list[Path] | None, typer.Option(exists=True, help="A file of your own to replay as well; may be repeated.")] = None,
 ) -> None:
     """Start the stack, send events, run the Airflow DAG once, print the books; the stack stays up. Exit code 1 when not balanced."""
-    from loglake.books import balance, gather
+    from loglake.balance import balance
+    from loglake.books import gather
     from loglake.cli.stack import up
 
     since = datetime.now(UTC)
@@ -103,7 +104,7 @@ def _wait_for_lake() -> None:
 def counted_lag(name: str) -> int:
     """Records of the topic that the lake does not hold, by the positions of its rows."""
     from loglake import lake, topic
-    from loglake.books import not_in_lake
+    from loglake.balance import not_in_lake
 
     bronze = lake.table()
     held = lake.count(bronze).topics.get(name, {}) if bronze else {}

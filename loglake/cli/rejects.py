@@ -3,77 +3,35 @@
 import json
 import secrets
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Column, Table
 
+from loglake.cli.chosen import Chosen, taking
 from loglake.cli.console import out
 from loglake.errors import BadInputError
 
 if TYPE_CHECKING:
-    from loglake.rejects import Rejected, Selection
+    from loglake.rejects import Rejected
 
 app = typer.Typer(no_args_is_help=True, help="Rejected records: list, group and show them, replay them after a fix, or give them up.")
 
-Code = Annotated[
-    str | None, typer.Option("--code", metavar="CODE", help="Rejected for a reason that begins with this code: missing_field, say.")
-]
-Topic = Annotated[str | None, typer.Option("--topic", help="Of this topic.")]
-Partition = Annotated[int | None, typer.Option("--partition", min=0, help="Of this partition.")]
-Offsets = Annotated[str | None, typer.Option("--offsets", metavar="FIRST-LAST", help="With these offsets: 17, or 17-42.")]
-From = Annotated[str | None, typer.Option("--from", metavar="TIME", help="Received by Kafka from then on: UTC, in ISO 8601.")]
-To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Received by Kafka before.")]
-State = Annotated[
-    list[str] | None,
-    typer.Option("--state", metavar="STATE", help="In this state (may be repeated): open, replaying, replayed, rejected_again, given_up."),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
-class Place(NamedTuple):
-    """The options that say where records lie in Kafka."""
-
-    topic: str | None
-    partition: int | None
-    offsets: str | None = None
-
-
-def _selection(code: str | None, place: Place, times: tuple[str | None, str | None], states: Iterable[str]) -> "Selection":
-    from loglake import timerange
-    from loglake.rejects import Selection
-
-    first, last = _offsets(place.offsets)
-    return Selection(code, place.topic, place.partition, first, last, timerange.parse(*times), tuple(states))
-
-
-def _offsets(text: str | None) -> tuple[int | None, int | None]:
-    if text is None:
-        return None, None
-    first, _, last = text.partition("-")
-    if not (first.isdecimal() and (last or first).isdecimal() and int(first) <= int(last or first)):
-        raise BadInputError(f"--offsets {text!r} is no range: write 17, or 17-42")
-    return int(first), int(last or first)
-
-
 @app.command("list")
-def list_rejects(  # noqa: PLR0917 - options of a command
-    code: Code = None,
-    topic: Topic = None,
-    partition: Partition = None,
-    offsets: Offsets = None,
-    start: From = None,
-    end: To = None,
-    state: State = None,
+@taking()
+def list_rejects(
+    chosen: Chosen,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many, the newest first.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """The newest rejected records, and what has become of each."""
     from loglake import clients, rejects
 
-    selection = _selection(code, Place(topic, partition, offsets), (start, end), state or rejects.STATES)
+    selection = chosen.selection(rejects.STATES)
     with clients.postgres("monitor") as connection:
         found = rejects.listed(connection, selection, limit)
     if as_json:
@@ -86,19 +44,12 @@ def list_rejects(  # noqa: PLR0917 - options of a command
 
 
 @app.command()
-def group(  # noqa: PLR0917 - options of a command
-    code: Code = None,
-    topic: Topic = None,
-    partition: Partition = None,
-    start: From = None,
-    end: To = None,
-    state: State = None,
-    as_json: AsJson = False,
-) -> None:
+@taking(without=["offsets"])
+def group(chosen: Chosen, as_json: AsJson = False) -> None:
     """Rejected records by the code of their reason: how many, how many of them open, first and last seen, and one of them."""
     from loglake import clients, rejects
 
-    selection = _selection(code, Place(topic, partition), (start, end), state or rejects.STATES)
+    selection = chosen.selection(rejects.STATES)
     with clients.postgres("monitor") as connection:
         found = rejects.groups(connection, selection)
     if as_json:
@@ -137,14 +88,9 @@ def show(
 
 
 @app.command()
-def replay(  # noqa: PLR0917 - options of a command
-    code: Code = None,
-    topic: Topic = None,
-    partition: Partition = None,
-    offsets: Offsets = None,
-    start: From = None,
-    end: To = None,
-    state: State = None,
+@taking()
+def replay(
+    chosen: Chosen,
     fix: Annotated[Path | None, typer.Option("--fix", metavar="FILE", help="A fix: YAML that says what to rename, set, convert …")] = None,
     by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who replays, for the books.")] = "loglake rejects",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing: say how many would pass, and why others would not.")] = False,
@@ -159,27 +105,23 @@ def replay(  # noqa: PLR0917 - options of a command
     from producers.fix import load_fix
     from producers.replay_rejects import WAITING, run
 
-    selection = _selection(code, Place(topic, partition, offsets), (start, end), state or WAITING)
+    selection = chosen.selection(WAITING)
     result = run(selection, load_fix(fix) if fix else None, by, dry_run=dry_run)
     out.print(result.as_json() if as_json else result.note, markup=False)
 
 
 @app.command("give-up")
-def give_up(  # noqa: PLR0917 - options of a command
+@taking(without=["state"])
+def give_up(
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why nothing more will be done about them.")],
     by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides it.")],
-    code: Code = None,
-    topic: Topic = None,
-    partition: Partition = None,
-    offsets: Offsets = None,
-    start: From = None,
-    end: To = None,
+    chosen: Chosen,
     everything: Annotated[bool, typer.Option("--all", help="All that are open.")] = False,
 ) -> None:
     """Note of open records that nothing more will be done about them, why, and who says so. They stay in lake and raw."""
     from loglake import clients, rejects, resolutions
 
-    selection = _selection(code, Place(topic, partition, offsets), (start, end), (rejects.OPEN, rejects.REPLAYING, rejects.REJECTED_AGAIN))
+    selection = chosen.selection((rejects.OPEN, rejects.REPLAYING, rejects.REJECTED_AGAIN))
     if selection.is_everything and not everything:
         raise BadInputError("give-up: say which (--code, --offsets, --from …), or --all")
     if not reason.strip() or not by.strip():

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from loglake import books, clients
+from loglake.balance import balance
 from loglake.decode import REASONS
 
 _REASONS = "select split_part(reject_reason, ':', 1), count(*) from raw.rejected_events group by 1"
@@ -18,7 +19,7 @@ _REASONS = "select split_part(reject_reason, ':', 1), count(*) from raw.rejected
 
 def check() -> dict[str, Any]:
     """What `facts.Audit` holds, as JSON knows it."""
-    result = books.balance(books.gather(read_lake=False))
+    result = balance(books.gather(read_lake=False))
     with clients.postgres("monitor") as connection:
         counted = connection.execute(_REASONS).fetchall()
     facts, loaded = result.facts, result.facts.loaded

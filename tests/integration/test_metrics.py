@@ -11,8 +11,8 @@ from loglake.metrics import audit
 from loglake.metrics.dashboard import expressions
 from loglake.settings import LOOPBACK, settings
 from tests import pipeline
+from tests.metricfacts import metric_names
 from tests.stackfixture import EmbeddedStack
-from tests.unit.test_metrics import metric_names
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.integration

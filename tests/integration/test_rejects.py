@@ -13,7 +13,7 @@ import pytest
 from kafka.admin import NewTopic
 
 from loglake import books, clients, events, repair_steps
-from loglake.books import Books
+from loglake.balance import Books, balance
 from loglake.erasure import Position
 from loglake.rejects import Counts
 from loglake.settings import settings
@@ -71,7 +71,7 @@ def publish(topic: str, records: list[Record]) -> None:
 
 
 def told() -> Books:
-    return books.balance(books.gather())
+    return balance(books.gather())
 
 
 def repair(**parameters: Any) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from loglake.books import MARTS, Facts, Loaded, balance
+from loglake.balance import Facts, Loaded, balance
+from loglake.books import MARTS
 from loglake.lake import LakeCount, PartitionCount
 from loglake.rejects import Counts
 from loglake.topic import Bounds

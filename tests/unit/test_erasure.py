@@ -7,7 +7,7 @@ import pytest
 
 from consumers.position import next_offsets
 from loglake import tables
-from loglake.books import balance
+from loglake.balance import balance
 from loglake.cli.batch import print_books
 from loglake.lake import LakeCount, PartitionCount, count_partition
 from loglake.retirement import Retired

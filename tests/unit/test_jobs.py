@@ -10,8 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loglake.errors import ServiceError
-from loglake.jobs import run_job
+from loglake import logs
+from loglake.errors import BadInputError, ServiceError
+from loglake.jobs import report, run_job
 
 pytestmark = pytest.mark.unit
 
@@ -39,6 +40,27 @@ print("bye", file=sys.stderr)
     assert run_job("the load", python(code)) == {"load_id": None, "note": "nothing new in the lake"}
     assert "a line of Spark" in caplog.messages
     assert caplog.messages[-1] == "nothing new in the lake"
+
+
+def test_a_job_prints_its_result_or_logs_one_line_and_leaves_with_the_errors_code(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(logs, "configure", lambda: None)
+    job = logging.getLogger("spark_jobs.load")
+
+    report(job, lambda: '{"note": "done"}')
+    assert capsys.readouterr().out == '{"note": "done"}\n'
+
+    for error, code in ((BadInputError("no such month"), 2), (ServiceError("no broker"), 1)):
+
+        def fail(error: Exception = error) -> str:
+            raise error
+
+        with pytest.raises(SystemExit) as left:
+            report(job, fail)
+        assert left.value.code == code
+        assert (caplog.records[-1].name, caplog.messages[-1]) == ("spark_jobs.load", str(error))
+    assert capsys.readouterr().out == ""
 
 
 #: A job whose log is JSON (LOGLAKE_LOG_FORMAT), with a line of it after the result.

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from loglake import decode, events, rejects, timerange
-from loglake.cli.rejects import _offsets
+from loglake.cli.chosen import offsets_of
 from loglake.erasure import Position
 from loglake.errors import BadInputError
 from loglake.rejects import Rejected, Selection, parse_position
@@ -60,10 +60,10 @@ def test_a_position_is_written_and_read_the_same_way():
 
 
 def test_offsets_are_one_or_a_range():
-    assert (_offsets(None), _offsets("17"), _offsets("17-42")) == ((None, None), (17, 17), (17, 42))
+    assert (offsets_of(None), offsets_of("17"), offsets_of("17-42")) == ((None, None), (17, 17), (17, 42))
     for text in ("", "a", "-3", "9-3", "1-b"):
         with pytest.raises(BadInputError, match="write 17, or 17-42"):
-            _offsets(text)
+            offsets_of(text)
 
 
 def test_a_selection_takes_known_codes_and_states_only():

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from loglake import repair_steps
+from loglake import logs, repair_steps
 from loglake.repair_steps import repair
 
 pytestmark = pytest.mark.unit
@@ -69,7 +69,7 @@ def test_every_job_that_the_form_can_ask_for_is_there(monkeypatch: pytest.Monkey
         job = importlib.import_module(module)
         monkeypatch.setattr(job, "run", lambda *_, **__: Said())
         monkeypatch.setattr("sys.argv", [module, *options])
-        monkeypatch.setattr(job.logs, "configure", lambda: None)
+        monkeypatch.setattr(logs, "configure", lambda: None)
         job.main()
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from loglake.books import balance, differs_at_load
+from loglake.balance import balance, differs_at_load
 from loglake.cli.batch import print_books
 from loglake.lake import LakeCount, count_partition
 from loglake.retirement import Retired

@@ -1,6 +1,5 @@
 """Settings: a value that cannot be used is told by its variable, and secrets are made once, for their owner alone."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,14 +9,6 @@ from loglake.errors import SettingsError
 from loglake.settings import ROLES, check_names, generate_secrets, settings
 
 pytestmark = pytest.mark.unit
-
-
-@pytest.fixture
-def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("LOGLAKE_RUNTIME_DIR", str(tmp_path / "runtime"))
-    settings.cache_clear()
-    yield tmp_path / "runtime"
-    settings.cache_clear()
 
 
 @pytest.mark.usefixtures("runtime")

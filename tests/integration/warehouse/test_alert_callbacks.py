@@ -12,8 +12,8 @@ from loglake.errors import BadInputError, ServiceError
 from loglake.health import ServicesDownError
 from loglake.settings import settings
 from tests.alertfacts import NOW
+from tests.alertrounds import DOWN, UP, see, states
 from tests.alertservers import Endpoint, Mailbox
-from tests.integration.warehouse.test_alert_delivery import DOWN, UP, see, states
 
 pytestmark = pytest.mark.integration
 

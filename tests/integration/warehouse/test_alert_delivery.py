@@ -3,7 +3,6 @@
 import socket
 import threading
 import time
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,30 +12,15 @@ import pytest
 
 from loglake.alerts import channels, store
 from loglake.alerts.deliver import deliver
-from loglake.alerts.rules import judge
-from loglake.alerts.steps import tell
 from loglake.health import Status
-from loglake.operation_settings import AlertSettings
 from loglake.settings import settings
-from tests.alertfacts import NOW, WELL
+from tests.alertrounds import DOWN, UP, see, states
 from tests.alertservers import Endpoint, Mailbox, mail_server, write_certificate
 
 pytestmark = pytest.mark.integration
-DOWN = Status("Kafka", False, "no broker answers at 127.0.0.1:9092: see `loglake logs kafka`")
-UP = Status("Kafka", True, "topic LogEvents, 2 partitions with a leader")
 ADVICE = (
     "What to do: `loglake status`, then `loglake logs NAME`; `loglake up` starts what is not running. Runbook: docs/alerts.md#service-down"
 )
-
-
-def see(connection: psycopg.Connection, minute: float, *statuses: Status) -> list[store.Text]:
-    """A round of the alert DAG that finds the services so; what it puts into the outbox."""
-    moment = NOW + timedelta(minutes=minute)
-    return tell(connection, judge(replace(WELL, now=moment, services=statuses), AlertSettings()), moment)
-
-
-def states(connection: psycopg.Connection) -> list[str]:
-    return [state for sent in store.recent_messages(connection, 99) for state in sent.deliveries]
 
 
 def let_try_again(connection: psycopg.Connection) -> None:
