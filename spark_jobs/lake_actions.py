@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from loglake import tables
+from loglake.errors import ServiceError
 from loglake.spark import iceberg_table, java_iterator
 
 #: A work unit of compaction: so many files are read, written and committed at once, and lost when it is killed.
@@ -89,17 +91,27 @@ def note_reached(spark: SparkSession, reached: Mapping[str, Mapping[int, int]]) 
 
 
 def delete_files(spark: SparkSession, paths: Iterable[str], summary: Mapping[str, str]) -> None:
-    """Delete these data files in one commit, whose snapshot says `summary`; Py4JJavaError, and none is, when one of them is not there.
+    """Delete these data files in one commit, whose snapshot says `summary`; ServiceError, and none is, when the table lacks one of them.
 
     Appends meanwhile are no conflict. The files themselves stay on HDFS until the snapshots that hold them expire.
     """
-    delete = iceberg_table(spark).newDelete()
-    delete.validateFilesExist()
-    for path in paths:
-        delete.deleteFile(path)
+    table, left = iceberg_table(spark), set(paths)
+    delete = table.newDelete().validateFilesExist()
+    tasks = table.newScan().planFiles()
+    for file in (task.file() for task in java_iterator(tasks)):
+        if file.location() in left:
+            # Never by its path: to Py4J a string is first of all the argument of the protected deleteFile(String), which removes the file.
+            delete.deleteFile(file)
+            left.remove(file.location())
+    tasks.close()
+    if left:
+        raise ServiceError(f"the lake changed meanwhile: {len(left)} of the data files that were to be deleted are not its own any more")
     for key, value in summary.items():
         delete.set(key, value)
-    delete.commit()
+    try:
+        delete.commit()
+    except Py4JJavaError as error:
+        raise ServiceError(f"the lake changed meanwhile, and nothing was deleted: {error.java_exception.getMessage()}") from error
 
 
 def _actions(spark: SparkSession) -> Any:

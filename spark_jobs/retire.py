@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import psycopg
-from py4j.protocol import Py4JJavaError
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import StaticTable
 from pyspark.sql import SparkSession
@@ -95,12 +94,7 @@ def _delete(connection: psycopg.Connection, spark: SparkSession, files: list[Dat
         last = reached.setdefault(day.topic, {})
         last[day.partition] = max(day.last_offset, last.get(day.partition, -1))
     lake_actions.note_reached(spark, reached)
-    try:
-        lake_actions.delete_files(spark, [file.file_path for file in files], {retirement.SNAPSHOT_PROPERTY: str(retirement_id)})
-    except Py4JJavaError as error:
-        raise ServiceError(
-            f"the lake changed meanwhile, and no day was retired ({error.java_exception.getMessage()}): run it again"
-        ) from error
+    lake_actions.delete_files(spark, [file.file_path for file in files], {retirement.SNAPSHOT_PROPERTY: str(retirement_id)})
     retirement.finish(connection, retirement_id, datetime.now(UTC))
 
 

@@ -54,7 +54,10 @@ def wait_in_lake(stack: EmbeddedStack, seconds: float = 240) -> dict[str, Any]:
 
     def complete() -> dict[str, Any] | None:
         found = books(stack)
-        held = sum(partition["rows"] + partition["erased"] + partition["retired"] for partition in found["lake"]["topics"].get(found["topic"], {}).values())
+        held = sum(
+            partition["rows"] + partition["erased"] + partition["retired"]
+            for partition in found["lake"]["topics"].get(found["topic"], {}).values()
+        )
         return found if held == sum(bounds["end"] for bounds in found["kafka"].values()) else None
 
     result: dict[str, Any] = wait_for("the lake to hold every record of the topic", complete, seconds)

@@ -85,7 +85,7 @@ def test_a_rebuild_has_to_be_told_that_it_may_lose_what_only_the_warehouse_holds
     connection.execute(_LOAD, [1, None, 11, datetime.now(UTC) - MINUTE / 2, datetime.now(UTC) - MINUTE / 2])
     retirement.require_accepted_loss(connection, accepted=False)
     retired(connection, datetime.now(UTC), WENT[2])
-    with pytest.raises(BadInputError, match="3 records up to 2026-03-05 that the warehouse still holds.*--lose-retired"):
+    with pytest.raises(BadInputError, match=r"3 records up to 2026-03-05 that the warehouse still holds.*--lose-retired"):
         retirement.require_accepted_loss(connection, accepted=False)
     retirement.require_accepted_loss(connection, accepted=True)
 
