@@ -22,7 +22,7 @@ QUANTILES = (0.5, 0.95, 0.99)
 _LG_REGISTERS = 12
 #: A sketch of frequent texts is exact up to 0.75 · 2^11 = 1,536 different ones in a pane.
 _LG_TEXTS = 11
-_CENTROIDS = 100
+_CENTROIDS = 200
 
 
 class _Stored(msgspec.Struct, array_like=True):

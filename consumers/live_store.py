@@ -79,8 +79,9 @@ update live.stream_state
 set query_id = %(query_id)s, next_offsets = %(next_offsets)s, batch_id = %(batch_id)s, batch_rows = %(rows)s, batch_rejected = %(rejected)s,
     batch_late = %(late)s, batch_repeated = %(repeated)s, batch_ms = %(milliseconds)s, max_event_time = %(newest)s,
     watermark = %(watermark)s, updated_at = now()
-where stream = %(stream)s and next_offsets = %(before)s
+where stream = %(stream)s
 """
+_IS_AS_LEFT = "select from live.stream_state where stream = %s and next_offsets = %s for update"
 _BEGIN = """
 insert into live.stream_state (stream, query_id, topic, topic_id, next_offsets, batch_id, batch_rows, batch_rejected, batch_late,
                                batch_repeated, batch_ms, updated_at)
@@ -163,6 +164,8 @@ def write(connection: psycopg.Connection, windows: Windows, batch: Batch) -> Non
     states = [(moment(start), windows.panes[start].encode()) for start in sorted(batch.fold.changed)]
     useful, is_open = windows.close(batch.floor)
     with connection.transaction():
+        if connection.execute(_IS_AS_LEFT, [LIVE_STREAM, Jsonb(_keyed(batch.before))]).fetchone() is None:
+            raise ServiceError("the live tables are not as this stream left them: they were restored, or another stream writes them")
         _write_windows(connection, changed)
         _many(connection, _PANES, states)
         for start, ids in batch.fold.ids.items():
@@ -182,11 +185,10 @@ def remove_old(connection: psycopg.Connection, before: datetime) -> None:
 
 
 def _advance(connection: psycopg.Connection, windows: Windows, batch: Batch) -> None:
-    """Note how far the stream has come, if it is still where this stream thinks it is."""
+    """Note how far the stream has come."""
     fold = batch.fold
     values = {
         "stream": LIVE_STREAM,
-        "before": Jsonb(_keyed(batch.before)),
         "next_offsets": Jsonb(_keyed(windows.next_offsets)),
         "query_id": batch.query_id,
         "batch_id": batch.batch_id,
@@ -198,8 +200,7 @@ def _advance(connection: psycopg.Connection, windows: Windows, batch: Batch) -> 
         "newest": None if windows.newest is None else moment(windows.newest),
         "watermark": None if windows.watermark is None else moment(windows.watermark),
     }
-    if connection.execute(_STATE, values).rowcount != 1:
-        raise ServiceError("the live tables are not as this stream left them: they were restored, or another stream writes them")
+    connection.execute(_STATE, values)
 
 
 def _write_windows(connection: psycopg.Connection, changed: dict[tuple[int, int], Pane]) -> None:
