@@ -168,7 +168,7 @@ class LiveSettings(Group):
     keep_hours: PositiveFloat = Field(2.0, description="windows are removed when they are older than this")
     latest_events: PositiveInt = Field(200, description="so many of the newest records are kept in live.latest_event")
     cores: PositiveInt = Field(1, description="threads that decode")
-    driver_memory: str = Field("384m", description="Java heap of the live stream")
+    driver_memory: str = Field("512m", description="Java heap of the live stream; Spark wants 450m at least")
 
 
 class LoadSettings(Group):
