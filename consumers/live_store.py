@@ -72,7 +72,10 @@ on conflict do nothing
 """
 _TRIM_LATEST = """
 delete from live.latest_event
-where received_at < (select received_at from live.latest_event order by received_at desc offset %s limit 1)
+where (received_at, partition, "offset") < (
+    select received_at, partition, "offset" from live.latest_event
+    order by received_at desc, partition desc, "offset" desc offset %s limit 1
+)
 """
 _STATE = """
 update live.stream_state

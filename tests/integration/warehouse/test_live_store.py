@@ -181,7 +181,7 @@ def test_the_longest_keys_that_the_contract_allows_fit(tables: psycopg.Connectio
 
 def test_the_newest_records_are_kept_and_no_more(tables: psycopg.Connection) -> None:
     windows = started()
-    send(tables, windows, *(row(number, number / 100) for number in range(8)), kept=5)
+    send(tables, windows, *(row(number, 1) for number in range(8)), kept=5)
     send(tables, windows, row(8, 1), row(9, 2), kept=5)
     assert tables.execute('select "offset" from live.latest_event order by 1').fetchall() == [(5,), (6,), (7,), (8,), (9,)]
 
