@@ -1,15 +1,14 @@
-"""Kafka records → what the live windows count of them: pure functions on Arrow batches, one row per record, good or bad."""
+"""Kafka records → what the live windows count of them: pure functions, one row per record, good or bad."""
 
-from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
 import pyarrow as pa
 from msgspec import structs
 
-from consumers.bronze import EPOCH, moments
-from loglake import decode, events, tables
+from consumers.bronze import EPOCH, KAFKA_COLUMNS, moments
+from loglake import decode, events
 
 #: Longer texts of a search or a product's name are cut: a key of Postgres' index has at most 2.7 KB.
 KEY_CHARACTERS = 200
@@ -47,7 +46,7 @@ class LiveRow(NamedTuple):
     product: str | None = None
     search: str | None = None
     error_code: str | None = None
-    is_error: int = 0
+    is_error: bool = False
     latency_ms: int | None = None
     payment_method: str | None = None
     currency: str | None = None
@@ -55,50 +54,27 @@ class LiveRow(NamedTuple):
     payload: str | None = None
 
 
-_INTEGERS = ("partition", "offset", "received", "event_time", "is_error", "latency_ms")
-_TYPES = {
-    **{name: pa.int64() for name in _INTEGERS},
-    "amount": pa.decimal128(events.MONEY_PRECISION, events.MONEY_SCALE),
-}
-LIVE_SCHEMA = pa.schema([pa.field(name, _TYPES.get(name, pa.string())) for name in LiveRow._fields])
-#: LIVE_SCHEMA as Spark's DDL.
-LIVE_DDL = ", ".join(f"`{field.name}` {tables.spark_type(field.type)}" for field in LIVE_SCHEMA)
+def rows_of(records: pa.Table, max_bytes: int, newest: int) -> list[LiveRow]:
+    """What a table of `bronze.KAFKA_COLUMNS` holds, a row per record; the `newest` that came last have a payload."""
+    columns = {name: records.column(name).combine_chunks() for name in KAFKA_COLUMNS}
+    values, received = columns["value"].to_pylist(), columns["timestamp"].cast(pa.int64()).to_pylist()
+    topics, partitions, offsets = (columns[name].to_pylist() for name in ("topic", "partition", "offset"))
+    places = list(map(Place, topics, partitions, offsets, received))
+    last = set(sorted(range(len(places)), key=lambda number: (places[number].received, places[number].offset))[-newest:])
+    found = zip(places, values, moments(columns["timestamp"]), strict=True)
+    return [_decoded(place, payload, moment, max_bytes, number in last) for number, (place, payload, moment) in enumerate(found)]
 
 
-def decoder(max_bytes: int, newest: int) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """A function for `mapInArrow` that turns batches of `bronze.KAFKA_COLUMNS` into batches of LIVE_SCHEMA."""
-
-    def decode_all(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            yield to_live(batch, max_bytes, newest)
-
-    return decode_all
-
-
-def to_live(batch: pa.RecordBatch, max_bytes: int, newest: int) -> pa.RecordBatch:
-    """One batch of `bronze.KAFKA_COLUMNS` as a batch of LIVE_SCHEMA, row for row; the last `newest` rows have a payload."""
-    times, values = batch.column("timestamp"), batch.column("value").to_pylist()
-    topics, partitions, offsets = (batch.column(name).to_pylist() for name in ("topic", "partition", "offset"))
-    rows, records = [], zip(topics, partitions, offsets, times.cast(pa.int64()).to_pylist(), strict=True)
-    for number, (record, payload, received) in enumerate(zip(records, values, moments(times), strict=True)):
-        place = Place(*record)
-        try:
-            event = decode.decode(payload, received, max_bytes)
-            rows.append(_row(place, event, with_payload=number >= len(values) - newest))
-        except decode.Reject as reject:
-            # Postgres takes no U+0000, which a detail may quote.
-            rows.append(LiveRow(*place, reject_reason=str(reject).replace("\0", "\N{REPLACEMENT CHARACTER}"), payload=""))
-    columns = zip(*rows, strict=True) if rows else [()] * len(LIVE_SCHEMA)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, LIVE_SCHEMA, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=LIVE_SCHEMA)
+def _decoded(place: Place, payload: bytes | None, received: datetime, max_bytes: int, is_new: bool) -> LiveRow:
+    try:
+        return _row(place, decode.decode(payload, received, max_bytes), is_new)
+    except decode.Reject as reject:
+        # Postgres takes no U+0000, which a detail may quote.
+        reason = str(reject).replace("\0", "\N{REPLACEMENT CHARACTER}")
+        return LiveRow(*place, reject_reason=reason, payload="" if is_new else None)
 
 
-def rows_of(table: pa.Table) -> list[LiveRow]:
-    """The rows of a table of LIVE_SCHEMA."""
-    return list(map(LiveRow._make, zip(*(column.to_pylist() for column in table.columns), strict=True)))
-
-
-def _row(place: Place, event: events.Event, *, with_payload: bool) -> LiveRow:
+def _row(place: Place, event: events.Event, is_new: bool) -> LiveRow:
     geo, completed = event.geo or _NO_GEO, event.order if event.event_type == "order_complete_response" else None
     return LiveRow(
         *place,
@@ -113,12 +89,12 @@ def _row(place: Place, event: events.Event, *, with_payload: bool) -> LiveRow:
         product=_product(event),
         search=_search(event),
         error_code=event.error.code if event.error and event.event_type == "error" else None,
-        is_error=int(event.event_type == "error" or (event.status_code or 0) >= _SERVER_ERROR),
+        is_error=event.event_type == "error" or (event.status_code or 0) >= _SERVER_ERROR,
         latency_ms=event.latency_ms,
         payment_method=(completed.payment_method or UNKNOWN) if completed else None,
         currency=completed.currency if completed else None,
         amount=completed.amount if completed else None,
-        payload=events.encode(without_person(event)).decode() if with_payload else None,
+        payload=events.encode(without_person(event)).decode() if is_new else None,
     )
 
 

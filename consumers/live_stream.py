@@ -1,8 +1,8 @@
 """The stream Kafka → the live windows in Postgres. Run as `python -m consumers.live_stream`.
 
-Spark reads and decodes; the windows are kept here and written in one transaction per batch, together with the offsets they count. So
-Spark's own checkpoint is of no consequence: each start has a new one. It is a view of the last hours: what it cannot go on with it makes
-anew from Kafka (consumers/live_start.py).
+Spark reads; the records are decoded and the windows kept here, and written in one transaction per batch, together with the offsets that they
+count. So Spark's own checkpoint is of no consequence: each start has a new one. It is a view of the last hours: what it cannot go on with it
+makes anew from Kafka (consumers/live_start.py).
 """
 
 import json
@@ -23,9 +23,9 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from consumers import live_start, live_store, progress
 from consumers.bronze import EPOCH, KAFKA_COLUMNS
-from consumers.live_rows import LIVE_DDL, decoder, rows_of
+from consumers.live_rows import rows_of
 from consumers.live_store import Batch
-from consumers.live_windows import Windows, newest_rows
+from consumers.live_windows import Windows
 from loglake import clients, live, logs
 from loglake.errors import LoglakeError, ServiceError
 from loglake.settings import settings
@@ -57,7 +57,7 @@ def run() -> None:
         signal.signal(number, lambda signum, _frame: stopping.append(signum))
     with clients.postgres("loader") as connection, clients.postgres("loader") as writer:
         _be_the_only_one(connection)
-        spark = local_session("loglake-live-stream", config.cores, config.driver_memory)
+        spark = local_session("loglake-live-stream", config.driver_memory)
         listener = progress.ProgressListener()
         spark.streams.addListener(listener)
         sink = Sink(writer, live_start.prepare(writer), str(topic_id(settings().kafka.topic)))
@@ -80,7 +80,7 @@ class Sink:
 
     def __call__(self, records: DataFrame, batch_id: int) -> None:
         config, began = settings().live, time.monotonic()
-        rows = rows_of(records.toArrow())
+        rows = rows_of(records.toArrow(), settings().stream.max_payload_bytes, config.latest_events)
         floor = microseconds(datetime.now(UTC) - timedelta(hours=config.keep_hours))
         before = dict(self.windows.next_offsets)
         fold = self.windows.fold(rows, floor)
@@ -88,7 +88,7 @@ class Sink:
             self.check_topic()
         if not fold.rows:
             return
-        latest = newest_rows(rows, config.latest_events)
+        latest = [row for row in rows if row.payload is not None]
         batch = Batch(self.query_id, batch_id, fold, before, floor, latest, config.latest_events, began)
         live_store.write(self.connection, self.windows, batch)
         self.rows += fold.rows
@@ -109,9 +109,8 @@ def start(spark: SparkSession, sink: Sink) -> StreamingQuery:
         failOnDataLoss="false",
         maxOffsetsPerTrigger=str(config.live.max_offsets_per_trigger),
     )
-    decode = decoder(config.stream.max_payload_bytes, config.live.latest_events)
-    rows = source.load().select(*KAFKA_COLUMNS).mapInArrow(decode, LIVE_DDL)
-    writer = rows.writeStream.queryName(LIVE_STREAM).foreachBatch(sink).option("checkpointLocation", _new_checkpoint().as_uri())
+    writer = source.load().select(*KAFKA_COLUMNS).writeStream.queryName(LIVE_STREAM).foreachBatch(sink)
+    writer = writer.option("checkpointLocation", _new_checkpoint().as_uri())
     query = writer.trigger(processingTime=f"{config.live.trigger_seconds} seconds").start()
     sink.query_id = str(query.id)
     return query

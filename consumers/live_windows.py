@@ -107,9 +107,3 @@ class Windows:
             self.panes = {start: pane for start, pane in self.panes.items() if start >= useful}
             self.seen = {key: start for key, start in self.seen.items() if start >= is_open}
         return useful, is_open
-
-
-def newest_rows(rows: Iterable[LiveRow], most: int) -> list[LiveRow]:
-    """The rows that came last, of those with a payload."""
-    with_payload = [row for row in rows if row.payload is not None]
-    return sorted(with_payload, key=lambda row: (row.received, row.offset))[-most:]

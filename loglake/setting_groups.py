@@ -167,7 +167,6 @@ class LiveSettings(Group):
     lateness_seconds: PositiveFloat = Field(120.0, description="a window takes events until the newest event is so long after its end")
     keep_hours: PositiveFloat = Field(2.0, description="windows are removed when they are older than this")
     latest_events: PositiveInt = Field(200, description="so many of the newest records are kept in live.latest_event")
-    cores: PositiveInt = Field(1, description="threads that decode")
     driver_memory: str = Field("512m", description="Java heap of the live stream; Spark wants 450m at least")
 
 

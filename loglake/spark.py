@@ -35,11 +35,11 @@ def session(name: str, cores: int, driver_memory: str, executor_memory: str, ui_
     return spark
 
 
-def local_session(name: str, cores: int, memory: str) -> SparkSession:
-    """A session within this process alone, without the lake: it needs no cluster, and takes nothing of one. SettingsError as `session`."""
+def local_session(name: str, memory: str) -> SparkSession:
+    """A session within this process, with one core and without the lake: it takes nothing of the cluster. SettingsError as `session`."""
     export(**environment())
-    builder = SparkSession.builder.appName(name).master(f"local[{cores}]")
-    for key, value in {**_of_any_session(memory, cores, None), "spark.driver.extraClassPath": f"{_jars_folder()}/*"}.items():
+    builder = SparkSession.builder.appName(name).master("local[1]")
+    for key, value in {**_of_any_session(memory, 1, None), "spark.driver.extraClassPath": f"{_jars_folder()}/*"}.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("WARN")

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from consumers.live_rows import LIVE_SCHEMA, LiveRow, rows_of, to_live
+from consumers.live_rows import LiveRow, rows_of
 from loglake import events
 from loglake.events import Device, Error, Geo, Search, User
 from tests.sample import NOW, event, order
@@ -19,7 +19,7 @@ MICROSECONDS = int(NOW.timestamp()) * 1_000_000
 
 def live(*payloads: bytes | None, newest: int = 10) -> list[LiveRow]:
     count = len(payloads)
-    batch = pa.record_batch(
+    records = pa.table(
         {
             "topic": pa.array(["t"] * count, pa.string()),
             "partition": pa.array([1] * count, pa.int32()),
@@ -28,9 +28,7 @@ def live(*payloads: bytes | None, newest: int = 10) -> list[LiveRow]:
             "value": pa.array(payloads, pa.binary()),
         }
     )
-    found = to_live(batch, 100_000, newest)
-    assert found.schema == LIVE_SCHEMA
-    return rows_of(pa.Table.from_batches([found]))
+    return rows_of(records, 100_000, newest)
 
 
 def of(**changes: Any) -> LiveRow:
@@ -42,7 +40,7 @@ def test_an_event_becomes_what_is_counted_of_it() -> None:
     assert row[:4] == ("t", 1, 7, MICROSECONDS)
     assert (row.event_id, row.event_time, row.event_type) == (event().event_id, MICROSECONDS, "product_view")
     assert (row.session_id, row.user_id, row.country, row.city, row.device) == ("session-1", "u1", "Germany", "Germany/Köln", "mobile")
-    assert (row.product, row.search, row.error_code, row.is_error, row.latency_ms) == ("Schuh 👟", None, None, 0, 30)
+    assert (row.product, row.search, row.error_code, row.is_error, row.latency_ms) == ("Schuh 👟", None, None, False, 30)
     assert (row.payment_method, row.amount, row.reject_reason) == (None, None, None)
 
 
@@ -63,13 +61,13 @@ def test_completed_orders_alone_are_revenue() -> None:
 @pytest.mark.parametrize(
     ("changes", "code", "is_error"),
     [
-        ({"event_type": "error", "error": Error(code="E7")}, "E7", 1),
-        ({"status_code": 503}, None, 1),
-        ({"status_code": 499}, None, 0),
-        ({"error": Error(code="E7")}, None, 0),
+        ({"event_type": "error", "error": Error(code="E7")}, "E7", True),
+        ({"status_code": 503}, None, True),
+        ({"status_code": 499}, None, False),
+        ({"error": Error(code="E7")}, None, False),
     ],
 )
-def test_errors_are_those_of_the_alerts(changes: dict[str, Any], code: str | None, is_error: int) -> None:
+def test_errors_are_those_of_the_alerts(changes: dict[str, Any], code: str | None, is_error: bool) -> None:
     row = of(**changes)
     assert (row.error_code, row.is_error) == (code, is_error)
 

@@ -12,7 +12,7 @@ import pytest
 from consumers import live_pane
 from consumers.live_pane import MOST_VALUES, OTHER, SHOWN, Pane, merged
 from consumers.live_rows import LiveRow
-from consumers.live_windows import PANE, SECOND, Windows, newest_rows
+from consumers.live_windows import PANE, SECOND, Windows
 
 pytestmark = pytest.mark.unit
 
@@ -207,8 +207,3 @@ def test_a_flood_of_values_stays_bounded_and_the_frequent_ones_come_first() -> N
     products = [value for name, value, _ in found.values() if name == "product"]
     assert (len(products), products[0]) == (SHOWN, "hit")
     assert len(found.encode()) < 200_000
-
-
-def test_the_newest_rows_are_by_arrival_of_those_with_a_payload() -> None:
-    rows = [row(0, 1, received=9), row(1, 1, received=3), row(2, 1, received=9, payload=None), row(3, 1, received=5, partition=1)]
-    assert [one.offset for one in newest_rows(rows, 2)] == [3, 0]

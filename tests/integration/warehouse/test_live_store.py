@@ -13,7 +13,7 @@ import pytest
 from consumers import live_store
 from consumers.live_rows import LiveRow
 from consumers.live_store import Batch, Position, moment
-from consumers.live_windows import SECOND, Windows, newest_rows
+from consumers.live_windows import SECOND, Windows
 from loglake import clients, erasure, live, validate
 from loglake.erasure import Position as Place
 from loglake.errors import ServiceError
@@ -49,7 +49,7 @@ def row(offset: int, at: float, **values: Any) -> LiveRow:
 def send(tables: psycopg.Connection, windows: Windows, *rows: LiveRow, floor: int = 0, kept: int = 100) -> None:
     before = dict(windows.next_offsets)
     fold = windows.fold(rows, floor)
-    live_store.write(tables, windows, Batch("q", rows[0].offset, fold, before, floor, newest_rows(rows, kept), kept, time.monotonic()))
+    live_store.write(tables, windows, Batch("q", rows[0].offset, fold, before, floor, list(rows[-kept:]), kept, time.monotonic()))
 
 
 def again(tables: psycopg.Connection) -> Windows:
