@@ -1,8 +1,8 @@
 """The stream Kafka → the live windows in Postgres. Run as `python -m consumers.live_stream`.
 
-Spark reads; the records are decoded and the windows kept here, and written in one transaction per batch, together with the offsets that they
-count. So Spark's own checkpoint is of no consequence: each start has a new one. It is a view of the last hours: what it cannot go on with it
-makes anew from Kafka (consumers/live_start.py).
+Spark reads; the records are decoded and the windows kept here, and written in one transaction per batch, with the offsets that they count.
+So Spark's own checkpoint is of no consequence: each start has a new one. It is a view of the last hours: what it cannot go on with it makes
+anew from Kafka (consumers/live_start.py).
 """
 
 import json
