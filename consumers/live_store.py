@@ -96,6 +96,7 @@ _OLD = (
     "delete from live.window_revenue where window_start < %(moment)s",
     "delete from live.late_count where minute < %(moment)s",
 )
+_ID_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,12 @@ class Position:
     next_offsets: dict[int, int]
 
 
-def moment(microseconds: int) -> datetime:
-    return EPOCH + timedelta(microseconds=microseconds)
+def moment(since_1970: int) -> datetime:
+    return EPOCH + timedelta(microseconds=since_1970)
+
+
+def microseconds(moment: datetime) -> int:
+    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def position(connection: psycopg.Connection) -> Position | None:
@@ -138,13 +143,14 @@ def position(connection: psycopg.Connection) -> Position | None:
 
 def load(connection: psycopg.Connection, lateness: int, next_offsets: dict[int, int]) -> Windows:
     """The state as the last batch left it; msgspec.MsgspecError or ValueError when another release wrote it."""
-    windows = Windows(lateness, next_offsets=dict(next_offsets))
-    query = "select (extract(epoch from max_event_time) * 1000000)::bigint from live.stream_state where stream = %s"
-    (windows.newest,) = connection.execute(query, [LIVE_STREAM]).fetchall()[0]
-    for start, state in connection.execute("select (extract(epoch from pane_start) * 1000000)::bigint, state from live.pane"):
-        windows.panes[start] = live_pane.decode(state)
-    for start, ids in connection.execute("select (extract(epoch from pane_start) * 1000000)::bigint, event_ids from live.pane_event"):
-        windows.seen.update(dict.fromkeys((ids[at : at + 16] for at in range(0, len(ids), 16)), start))
+    query = "select max_event_time, watermark from live.stream_state where stream = %s"
+    newest, watermark = (found and microseconds(found) for found in connection.execute(query, [LIVE_STREAM]).fetchall()[0])
+    windows = Windows(lateness, next_offsets=dict(next_offsets), newest=newest, least=watermark or 0)
+    for start, state in connection.execute("select pane_start, state from live.pane"):
+        windows.panes[microseconds(start)] = live_pane.decode(state)
+    for start, ids in connection.execute("select pane_start, event_ids from live.pane_event"):
+        keys = (ids[at : at + _ID_BYTES] for at in range(0, len(ids), _ID_BYTES))
+        windows.seen.update(dict.fromkeys(keys, microseconds(start)))
     return windows
 
 

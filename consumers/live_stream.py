@@ -22,7 +22,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from consumers import live_start, live_store, progress
-from consumers.bronze import EPOCH, KAFKA_COLUMNS
+from consumers.bronze import KAFKA_COLUMNS
 from consumers.live_rows import rows_of
 from consumers.live_store import Batch
 from consumers.live_windows import Windows
@@ -81,7 +81,7 @@ class Sink:
     def __call__(self, records: DataFrame, batch_id: int) -> None:
         config, began = settings().live, time.monotonic()
         rows = rows_of(records.toArrow(), settings().stream.max_payload_bytes, config.latest_events)
-        floor = microseconds(datetime.now(UTC) - timedelta(hours=config.keep_hours))
+        floor = live_store.microseconds(datetime.now(UTC) - timedelta(hours=config.keep_hours))
         before = dict(self.windows.next_offsets)
         fold = self.windows.fold(rows, floor)
         if fold.known:
@@ -179,11 +179,6 @@ def _cause(error: StreamingQueryException) -> str:
     """What a batch's own error says, which Spark puts below its own; otherwise Spark's first line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return next((line for line in reversed(lines) if line.startswith(("loglake.", "psycopg."))), lines[0])
-
-
-def microseconds(moment: datetime) -> int:
-    """Since 1970."""
-    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ class Windows:
     """The panes that may still change, or are part of a window that may; times are microseconds since 1970, `lateness` microseconds.
 
     `seen` are the ids that open panes count, each with its pane; `next_offsets` is how far each partition has been counted.
+    The watermark is never before `least`: panes that were forgotten cannot be opened again, also when a greater lateness is set.
     """
 
     lateness: int
@@ -45,10 +46,11 @@ class Windows:
     seen: dict[bytes, int] = field(default_factory=dict)
     next_offsets: dict[int, int] = field(default_factory=dict)
     newest: int | None = None
+    least: int = 0
 
     @property
     def watermark(self) -> int | None:
-        return None if self.newest is None else self.newest - self.lateness
+        return None if self.newest is None else max(self.newest - self.lateness, self.least)
 
     def fold(self, rows: Iterable[LiveRow], floor: int) -> Fold:
         """Count a batch. A record below `next_offsets` was counted before; windows that end at `floor` or before are no longer kept.

@@ -77,6 +77,14 @@ def test_the_watermark_is_that_of_the_batches_before() -> None:
     assert windows.fold([row(2, 5, received=500)], 0).late.total() == 1
 
 
+def test_a_greater_lateness_opens_no_window_that_was_closed() -> None:
+    windows = fresh()
+    windows.fold([row(0, 100)], 0)
+    later = Windows(LATENESS * 3, newest=windows.newest, least=windows.watermark or 0)
+    fold = later.fold([row(1, 65, received=100), row(2, 71, received=100)], 0)
+    assert (fold.late.total(), fold.changed) == (1, {T + 70 * SECOND})
+
+
 def test_a_clock_that_is_ahead_closes_no_windows_of_others() -> None:
     windows = fresh()
     windows.fold([row(0, 80_000, received=1)], 0)

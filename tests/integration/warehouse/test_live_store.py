@@ -119,9 +119,11 @@ def test_a_new_process_goes_on_and_ends_with_the_same_rows(tables: psycopg.Conne
         send(tables, again(tables), *batch)
     # The order of texts in a sketch is no matter.
     assert {**held(tables), "live.pane": []} == {**expected, "live.pane": []}
-    assert {start: sorted(pane.values()) for start, pane in again(tables).panes.items()} == {
+    read = again(tables)
+    assert {start: sorted(pane.values()) for start, pane in read.panes.items()} == {
         start: sorted(pane.values()) for start, pane in windows.panes.items()
     }
+    assert (read.newest, read.watermark, read.least, read.seen) == (windows.newest, windows.watermark, windows.watermark, windows.seen)
 
 
 def test_a_batch_that_comes_again_and_a_resent_event_change_nothing(tables: psycopg.Connection) -> None:
