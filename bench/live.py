@@ -45,6 +45,7 @@ def measure(rate: int, seconds: int, tell: Callable[[str], None]) -> Report:
         _wait_past(connection, _ends())
         tell("the live stream has caught up; sending")
         with generating(rate, "--duration", f"{seconds}s") as generator:
+            _wait_for_more(sum(_ends().values()))
             first, began, before = sum(_ends().values()), time.monotonic(), _cpu()
             delays, batches = list[float](), list[int]()
             while generator.poll() is None:
@@ -77,6 +78,14 @@ def _sample(connection: psycopg.Connection) -> float:
 
 def _ends() -> dict[int, int]:
     return {number: bounds.end for number, bounds in topic.bounds(settings().kafka.topic).items()}
+
+
+def _wait_for_more(records: int) -> None:
+    """Wait until the topic holds more than so many records: the generator has begun."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while sum(_ends().values()) == records:
+        if time.monotonic() > deadline:
+            raise ServiceError(f"nothing was sent within {_PATIENCE_SECONDS:.0f} s: `loglake generate --rate 100` says why")
 
 
 def _wait_past(connection: psycopg.Connection, ends: dict[int, int]) -> None:
