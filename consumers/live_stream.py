@@ -41,7 +41,7 @@ _CHORES_SECONDS = 30.0
 
 
 def main() -> None:
-    """Run until SIGTERM; exit code 1 on any failure: the supervisor starts it again, and it goes on from its tables."""
+    """Run until SIGTERM. Whatever else ends it, the supervisor starts it again, and it goes on from its tables."""
     logs.configure()
     try:
         run()
@@ -119,7 +119,8 @@ def start(spark: SparkSession, sink: Sink) -> StreamingQuery:
 def _new_checkpoint() -> Path:
     """An empty folder on this machine: Spark wants one, the position is in Postgres."""
     folder = settings().runtime.data_dir / "spark" / "live-checkpoint"
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        shutil.rmtree(folder)
     folder.mkdir(parents=True)
     return folder
 
