@@ -3,10 +3,11 @@
 import psycopg
 from psycopg.rows import TupleRow
 
+from loglake import live
 from loglake.settings import ROLES
 from loglake.warehouse import LOAD_LOCK_KEY, RAW_COLUMNS, SCHEMAS
 
-#: Every table that `loglake.warehouse.apply_schema` makes in `raw` and `ops`.
+#: Every table that `loglake.warehouse.apply_schema` makes in `raw`, `ops` and `live`.
 TABLES = (
     "raw.log_events",
     "raw.rejected_events",
@@ -30,6 +31,7 @@ TABLES = (
     "ops.alert_threshold",
     "ops.dag_run",
     "ops.schema_version",
+    *live.TABLES,
 )
 #: (role, schema, may use it): what each stage needs, and what the readers of the marts must not see.
 USAGE = (
@@ -39,6 +41,8 @@ USAGE = (
     ("bi_reader", "marts", True),
     ("bi_reader", "raw", False),
     ("bi_reader", "ops", False),
+    ("monitor", "live", True),
+    ("bi_reader", "live", False),
     ("bi_reader", "restricted", False),
     ("monitor", "restricted", False),
 )

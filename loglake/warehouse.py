@@ -9,7 +9,7 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from loglake import erasure, privacy, raw_columns, reference, resolutions
+from loglake import erasure, live, privacy, raw_columns, reference, resolutions
 from loglake.alerts import store as alerts
 from loglake.alerts import thresholds
 from loglake.columns import COLUMNS, INGESTED_AT, POSITION
@@ -210,6 +210,7 @@ def apply_schema(connection: psycopg.Connection) -> None:
         connection.execute(resolutions.DDL)
         connection.execute(alerts.DDL)
         connection.execute(thresholds.DDL)
+        connection.execute(live.DDL)
         create_load_tables(connection)
         connection.execute("reset role")
         connection.execute(VERSION_TABLE)
