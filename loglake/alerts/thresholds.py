@@ -1,7 +1,7 @@
 """Thresholds of the alert rules that were changed while the stack runs: they take the place of the settings'.
 
-Each change is a row of `ops.alert_threshold`: which, to what, who and when. The newest of a name counts; one without a value goes back to the
-setting. Airflow, the command line and the monitor all judge by `in_force`.
+Each change is a row of `ops.alert_threshold`: which, to what, who and when. The newest of a name counts; one without a value goes back to
+the setting. Airflow, the command line and the monitor all judge by `in_force`.
 """
 
 import logging
@@ -57,7 +57,7 @@ class Change(NamedTuple):
 
 
 def in_force(database: str | None = None) -> AlertSettings:
-    """The alert settings with the thresholds that were changed; where Postgres does not answer, or is of an older release, as they are set."""
+    """The alert settings with the thresholds that were changed; as they are set where Postgres is down, or of an older release."""
     try:
         with clients.postgres("monitor", database) as connection:
             changed = overrides(connection)
@@ -89,7 +89,7 @@ def validated(name: str, value: float) -> float:
     if rule is None:
         raise BadInputError(_unknown(name))
     field = AlertSettings.model_fields[name]
-    kind: TypeAdapter[float] = TypeAdapter(Annotated[field.annotation, *field.metadata])
+    kind: TypeAdapter[float] = TypeAdapter(Annotated[field.annotation, *field.metadata])  # type: ignore[arg-type]
     try:
         found = kind.validate_python(value)
     except ValidationError as error:
