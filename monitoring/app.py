@@ -14,7 +14,10 @@ st.logo(str(_PICTURES / "logo.svg"), size="large", icon_image=str(_PICTURES / "i
 page = st.navigation(
     [
         st.Page("views/live.py", title="Live", icon=":material/bolt:", default=True),
+        st.Page("views/geography.py", title="Geography", icon=":material/public:"),
         st.Page("views/pipeline.py", title="Pipeline", icon=":material/account_tree:"),
+        st.Page("views/shop.py", title="Shop", icon=":material/storefront:"),
+        st.Page("views/quality.py", title="Quality", icon=":material/verified:"),
         st.Page("views/alerts.py", title="Alerts", icon=":material/notifications:"),
     ]
 )

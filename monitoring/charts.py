@@ -19,6 +19,11 @@ _BAR, _LABEL = 26, 190
 _TIME = "%H:%M:%S"
 
 
+def ink(theme: str | None) -> str:
+    """The colour of text upon a filled shape, by Streamlit's name of the theme."""
+    return "#e6eaf0" if theme == "dark" else "#1c2530"
+
+
 def _when(name: str, *, days: bool) -> alt.X:
     axis = alt.Axis(title=None, grid=False, labelOverlap="greedy", tickCount=6, format="%-d %b" if days else "%H:%M")
     return alt.X(f"{name}:T", scale=alt.Scale(type="utc"), axis=axis)
@@ -28,8 +33,10 @@ def _value(name: str, title: str | None = None, form: str = "~s", **changes: obj
     return alt.Y(f"{name}:Q", axis=alt.Axis(title=title, format=form, tickCount=4, domain=False, ticks=False), **changes)  # type: ignore[arg-type]
 
 
-def _legend(across: int = 4) -> alt.Legend:
-    return alt.Legend(title=None, orient="bottom", columns=across, symbolType="square", offset=6, labelLimit=_LABEL)
+def _legend(across: int = 3) -> alt.Legend:
+    return alt.Legend(
+        title=None, orient="bottom", columns=across, symbolType="square", offset=6, columnPadding=8, labelFontSize=11, labelLimit=_LABEL
+    )
 
 
 def colours(keys: Sequence[str]) -> alt.Scale:
@@ -102,7 +109,7 @@ def columns(frame: pd.DataFrame, x: str, y: str, *, title: str, name: str, key: 
     )  # fmt: skip
     if key:
         keys = _ranked(frame, key, y)
-        legend = _legend(3)
+        legend = _legend()
         encoded = encoded.encode(
             color=alt.Color(f"{key}:N", scale=colours(keys), legend=legend), tooltip=[alt.Tooltip(f"{key}:N", title=""), *tips]
         )
@@ -127,7 +134,7 @@ def bars(
     return _finished(bar + figures, name, max(120, _BAR * len(frame) + 16))  # type: ignore[return-value]
 
 
-def funnel(frame: pd.DataFrame, name: str) -> alt.LayerChart:
+def funnel(frame: pd.DataFrame, name: str, ink: str) -> alt.LayerChart:
     """Steps (`step`, `sessions`, `shown`) as centred bars that grow narrower."""
     most = float(frame["sessions"].max() or 1)
     drawn = frame.assign(left=(most - frame["sessions"]) / 2, right=(most + frame["sessions"]) / 2, middle=most / 2)
@@ -142,16 +149,16 @@ def funnel(frame: pd.DataFrame, name: str) -> alt.LayerChart:
     )
     axis = alt.X("left:Q", axis=None, scale=alt.Scale(domain=[0, most]))
     bar = base.mark_bar(cornerRadius=3, color=ACCENT, height={"band": 0.74}, opacity=0.35).encode(x=axis, x2="right:Q")
-    figures = base.mark_text(fontWeight="bold").encode(x=alt.X("middle:Q", axis=None), text="shown:N")
+    figures = base.mark_text(fontWeight="bold", color=ink).encode(x=alt.X("middle:Q", axis=None), text="shown:N")
     return _finished(bar + figures, name, 44 * len(frame) + 10)  # type: ignore[return-value]
 
 
-def heat(frame: pd.DataFrame, x: str, y: str, value: str, *, titles: tuple[str, str, str], name: str) -> alt.LayerChart:
+def heat(frame: pd.DataFrame, x: str, y: str, value: str, *, titles: tuple[str, str, str], name: str, ink: str) -> alt.LayerChart:
     """Shares as shaded cells with their figures."""
     across, down, what = titles
     base = alt.Chart(frame).encode(
         x=alt.X(f"{x}:O", axis=alt.Axis(title=across, labelAngle=0, orient="top", domain=False, ticks=False)),
-        y=alt.Y(f"{y}:O", axis=alt.Axis(title=None, domain=False, ticks=False)),
+        y=alt.Y(f"{y}:O", sort=list(dict.fromkeys(frame[y])), axis=alt.Axis(title=None, domain=False, ticks=False, labelLimit=_LABEL)),
         tooltip=[
             alt.Tooltip(f"{y}:O", title=down),
             alt.Tooltip(f"{x}:O", title=across),
@@ -161,7 +168,7 @@ def heat(frame: pd.DataFrame, x: str, y: str, value: str, *, titles: tuple[str, 
     cells = base.mark_rect(cornerRadius=3, color=ACCENT, stroke=None).encode(
         opacity=alt.Opacity(f"{value}:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=[0.06, 0.75]))
     )
-    figures = base.mark_text().encode(text=alt.Text(f"{value}:Q", format=".0%"))
+    figures = base.mark_text(color=ink).encode(text=alt.Text(f"{value}:Q", format=".0%"))
     return _finished(cells + figures, name, 34 * max(frame[y].nunique(), 2) + 50)  # type: ignore[return-value]
 
 

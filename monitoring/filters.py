@@ -5,7 +5,7 @@ A text of the URL is only ever compared and shown, or handed to Postgres as a bo
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import get_args
 
@@ -40,6 +40,10 @@ class Filter:
     @property
     def length(self) -> timedelta:
         return length(self.range)
+
+    def at_least_a_day(self) -> "Filter":
+        """What the marts show: they are loaded every ten minutes, and much of them is by the day."""
+        return self if self.length >= timedelta(days=1) else replace(self, range="24h")
 
     @property
     def days(self) -> int:

@@ -13,7 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from loglake.errors import LoglakeError
-from monitoring import exports
+from monitoring import charts, exports
 from monitoring.database import NotThereError, TooSlowError
 from monitoring.filters import Filter, range_label
 
@@ -60,7 +60,9 @@ def card(
 ) -> Iterator[None]:
     """A bordered box with a heading and, where there are rows, their export at its right."""
     with st.container(border=True, height="stretch"):
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", wrap=False):
+        with st.container(
+            horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", wrap=False, key=f"head-{heading}"
+        ):
             st.subheader(heading, anchor=False, help=note or None, width="content")
             if frame is not None and choice is not None and len(frame):
                 export(frame, name, choice)
@@ -75,6 +77,16 @@ def export(frame: pd.DataFrame, name: str, choice: Filter) -> None:
                            icon=":material/table:", width="stretch")  # fmt: skip
         st.download_button("Parquet", partial(exports.parquet, frame), f"{stem}.parquet", "application/vnd.apache.parquet",
                            key=f"parquet-{name}", on_click="ignore", icon=":material/deployed_code:", width="stretch")  # fmt: skip
+
+
+def of_marts(choice: Filter) -> dict[str, Any]:
+    """What the questions about sessions take."""
+    return {"length": choice.length, "country": choice.country, "device": choice.device}
+
+
+def ink() -> str:
+    """The colour of text upon a filled shape in the viewer's theme."""
+    return charts.ink(st.context.theme.type)
 
 
 def chart(drawn: alt.Chart | alt.LayerChart, name: str, alt_text: str) -> None:

@@ -16,9 +16,7 @@ def choose() -> Filter:
     _note_problems(asked, countries)
     with st.sidebar:
         ranges = filters.range_options(asked.get(RANGE))
-        chosen = st.selectbox(
-            "Time range", ranges, ranges.index(filters.DEFAULT_RANGE), filters.range_label, key=RANGE, bind="query-params"
-        )
+        chosen = st.selectbox("Time range", ranges, ranges.index(filters.DEFAULT_RANGE), key=RANGE, bind="query-params")
         country = st.selectbox("Region", filters.country_options(asked.get(COUNTRY), countries), key=COUNTRY, bind="query-params")
         event_type = st.selectbox("Event type", [ALL, *filters.EVENT_TYPES], key=EVENT_TYPE, bind="query-params")
         device = st.selectbox("Device", [ALL, *filters.DEVICES], key=DEVICE, bind="query-params")

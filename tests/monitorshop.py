@@ -30,6 +30,7 @@ def fill(database: str, now: datetime | None = None) -> datetime:
     new = list(shop_events(made, "recent", recent(moment), 60))
     deliver(database, 1, old, rejected=40)
     deliver(database, 2, [*new, *new[:25]], rejected=6)
+    _spread_rejects(database, moment)
     build(database)
     fill_live(database, new, moment)
     _tell_of_operations(database, moment)
@@ -56,6 +57,21 @@ def recent(now: datetime) -> Iterator[float]:
     for number in range(RECENT):
         share = number / RECENT
         yield start + length * (share + 0.03 * math.sin(share * 24) * share * (1 - share) * 4)
+
+
+def _spread_rejects(database: str, now: datetime) -> None:
+    """Rejects of several reasons and days, where `deliver` makes them all alike."""
+    reasons = ("not_json: byte 17", "missing_field: session_id", "wrong_type: latency_ms", "unknown_version: 9")
+    with clients.postgres("postgres", database) as connection:
+        connection.execute(
+            """
+            with numbered as (select topic, partition, "offset", row_number() over (order by "offset") as number from raw.rejected_events)
+            update raw.rejected_events as held
+            set kafka_timestamp = %s - number * number * interval '12 minutes', reject_reason = (%s::text[])[1 + number * number %% 4]
+            from numbered where (numbered.topic, numbered.partition, numbered."offset") = (held.topic, held.partition, held."offset")
+            """,
+            [now, list(reasons)],
+        )
 
 
 def _tell_of_operations(database: str, now: datetime) -> None:

@@ -87,6 +87,16 @@ KEYS = Query(
     """,  # noqa: S608 - a constant
     500,
 )
+CITIES = Query(
+    "live_cities",
+    f"""{WINDOWS}
+    select split_part(held.key, '/', 2) as city, sum(held.events)::bigint as events from wanted
+    join live.window_count as held using (width_seconds, window_start)
+    where held.dimension = 'city' and split_part(held.key, '/', 1) = %(of)s
+    group by 1 order by 2 desc, 1 limit %(rows)s
+    """,  # noqa: S608 - a constant
+    100,
+)
 PAYMENTS = Query(
     "live_payments",
     f"""{WINDOWS}

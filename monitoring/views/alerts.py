@@ -83,9 +83,19 @@ def edit() -> None:
                     rule=[thresholds.RULE_OF[one].title if one in thresholds.RULE_OF else one for one in frame["name"]],
                     value=[_amount(one, value) for one, value in zip(frame["name"], frame["value"], strict=True)],
                 )
-                parts.table(shown, "changes", "Who changed which threshold to what, and when", {
-                    "set_at": st.column_config.DatetimeColumn("When", format="YYYY-MM-DD HH:mm", timezone="UTC"), "set_by": "Who",
-                    "rule": "Rule", "value": "To", "name": None}, height=330)  # fmt: skip
+                parts.table(
+                    shown,
+                    "changes",
+                    "Who changed which threshold to what, and when",
+                    {
+                        "set_at": st.column_config.DatetimeColumn("When", format="YYYY-MM-DD HH:mm", timezone="UTC"),
+                        "set_by": "Who",
+                        "rule": "Rule",
+                        "value": "To",
+                        "name": None,
+                    },
+                    height=330,
+                )
 
 
 def _amount(name: str, value: float | None) -> str:
@@ -119,11 +129,18 @@ def incidents() -> None:
                 lasted=[text.span(seconds) for seconds in frame["seconds"]],
             )
             columns = {
-                "state": st.column_config.TextColumn("State", width="small"), "title": "Incident", "severity": "Severity",
+                "state": st.column_config.TextColumn("State", width="small"),
+                "title": "Incident",
+                "severity": "Severity",
                 "opened_at": st.column_config.DatetimeColumn("Opened", format="YYYY-MM-DD HH:mm", timezone="UTC"),
-                "lasted": "Lasted", "detail": st.column_config.TextColumn("Detail", width="large"),
-                "recovered_at": None, "seconds": None, "reminders": None, "relapses": None, "anchor": None,
-            }  # fmt: skip
+                "lasted": "Lasted",
+                "detail": st.column_config.TextColumn("Detail", width="large"),
+                "recovered_at": None,
+                "seconds": None,
+                "reminders": None,
+                "relapses": None,
+                "anchor": None,
+            }
             order = ["state", "title", "severity", "opened_at", "lasted", "detail"]
             parts.table(
                 shown[order], "incidents", "Incidents with their state, severity, time and detail", {name: columns[name] for name in order}
@@ -139,9 +156,16 @@ def messages() -> None:
             if frame.empty:
                 parts.empty("Nobody was told anything yet")
             else:
-                parts.table(frame, "messages", "Messages and their deliveries", {
-                    "created_at": st.column_config.DatetimeColumn("When", format="YYYY-MM-DD HH:mm", timezone="UTC"),
-                    "subject": "Message", "deliveries": st.column_config.TextColumn("Delivered", width="medium")})  # fmt: skip
+                parts.table(
+                    frame,
+                    "messages",
+                    "Messages and their deliveries",
+                    {
+                        "created_at": st.column_config.DatetimeColumn("When", format="YYYY-MM-DD HH:mm", timezone="UTC"),
+                        "subject": "Message",
+                        "deliveries": st.column_config.TextColumn("Delivered", width="medium"),
+                    },
+                )
     with right, parts.card("Test message", note="Sends a message that says it is a test"):
         available = channels.configured()
         if not available:

@@ -116,10 +116,11 @@ def payments() -> None:
                 parts.empty("No order in this range")
             else:
                 columns = {
-                    "payment_method": "Method", "currency": "Currency",
+                    "payment_method": "Method",
+                    "currency": "Currency",
                     "orders": st.column_config.NumberColumn("Orders", format="localized"),
-                    "revenue": st.column_config.NumberColumn("Revenue", format="%.2f"),
-                }  # fmt: skip
+                    "revenue": st.column_config.NumberColumn("Revenue", format="localized"),
+                }
                 parts.table(frame, "payments", "Orders and revenue by payment method and currency", columns)
     with right, parts.guarded("Late events"):
         frame = read(live.LATE, length=choice.length)
@@ -139,9 +140,15 @@ def tail() -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             st.subheader("Latest events", anchor=False, width="stretch")
             asked = st.text_input(
-                "Search in events", key="search", max_chars=LONGEST_SEARCH, placeholder="Search in the JSON text", width=280,
-                icon=":material/search:", type="search", label_visibility="collapsed",
-            )  # fmt: skip
+                "Search in events",
+                key="search",
+                max_chars=LONGEST_SEARCH,
+                placeholder="Search in the JSON text",
+                width=280,
+                icon=":material/search:",
+                type="search",
+                label_visibility="collapsed",
+            )
             held = st.toggle("Pause", key="pause", help="Keep these events while you read")
         with parts.guarded("Latest events"):
             if not held or "held_tail" not in st.session_state:
@@ -160,14 +167,24 @@ def _wanted() -> dict[str, str | None]:
 def _show_tail(frame: pd.DataFrame) -> None:
     columns = {
         "received_at": st.column_config.DatetimeColumn("Received", format="HH:mm:ss.SSS", timezone="UTC"),
-        "event_type": "Event", "country": "Country", "city": "City", "device": "Device", "user_id": "User",
-        "reject_reason": "Rejected", **dict.fromkeys(("payload", "topic", "partition", "offset", "event_time", "event_id")),
-    }  # fmt: skip
+        "event_type": "Event",
+        "country": "Country",
+        "city": "City",
+        "device": "Device",
+        "user_id": "User",
+        "reject_reason": "Rejected",
+        **dict.fromkeys(("payload", "topic", "partition", "offset", "event_time", "event_id")),
+    }
     picked = st.dataframe(
         frame.fillna(dict.fromkeys(("event_type", "country", "city", "device", "user_id", "reject_reason"), "")),
-        hide_index=True, column_config=columns, height=320, key="tail", on_select="rerun", selection_mode="single-row",
+        hide_index=True,
+        column_config=columns,
+        height=320,
+        key="tail",
+        on_select="rerun",
+        selection_mode="single-row",
         alt="The newest events; choose a row to open it",
-    )  # fmt: skip
+    )
     rows = [row for row in picked.selection.rows if row < len(frame)]
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.caption(f"{len(frame)} events. Choose a row to open it as JSON." if not rows else "The chosen event:", width="stretch")

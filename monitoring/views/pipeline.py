@@ -44,10 +44,16 @@ def inputs(seen: Seen) -> Inputs:
     facts, verdicts = seen.get("alerts") or (None, [])
     windows = first(live.STATE)
     return Inputs(
-        now=datetime.now(UTC), services=facts.services if facts else (), verdicts=tuple(verdicts), kafka=seen.get("kafka"),
-        lake=seen.get("lake"), stream=first(pipeline.STREAM), load=first(pipeline.LOADS), built=built(),
+        now=datetime.now(UTC),
+        services=facts.services if facts else (),
+        verdicts=tuple(verdicts),
+        kafka=seen.get("kafka"),
+        lake=seen.get("lake"),
+        stream=first(pipeline.STREAM),
+        load=first(pipeline.LOADS),
+        built=built(),
         live=None if windows is None else {**windows, "stale_seconds": live_figures.STALE_SECONDS},
-    )  # fmt: skip
+    )
 
 
 @st.fragment(run_every=every)
@@ -136,8 +142,16 @@ def partitions() -> None:
         if frame is None:
             parts.empty("Kafka does not answer", seen.reason("kafka"))
         else:
-            columns = {name: st.column_config.NumberColumn(label, format="localized") for name, label in (
-                ("partition", "Partition"), ("first", "First"), ("end", "End"), ("in_lake", "In the lake to"), ("lag", "Lag"))}  # fmt: skip
+            columns = {
+                name: st.column_config.NumberColumn(label, format="localized")
+                for name, label in (
+                    ("partition", "Partition"),
+                    ("first", "First"),
+                    ("end", "End"),
+                    ("in_lake", "In the lake to"),
+                    ("lag", "Lag"),
+                )
+            }
             parts.table(
                 frame, "partitions", "First and end offset, how far the lake stream has come, and the lag of each partition", columns
             )
@@ -159,10 +173,14 @@ def runs() -> None:
         frame = read_airflow(pipeline.RUNS)
         with parts.card("Runs of the DAGs", frame, "dag-runs", choice):
             columns = {
-                "dag_id": "DAG", "state": "State", "run_id": None, "run_type": "Kind",
-                "start_date": st.column_config.DatetimeColumn("Started", format="MM-DD HH:mm:ss", timezone="UTC"), "end_date": None,
+                "dag_id": "DAG",
+                "state": "State",
+                "run_id": None,
+                "run_type": "Kind",
+                "start_date": st.column_config.DatetimeColumn("Started", format="MM-DD HH:mm:ss", timezone="UTC"),
+                "end_date": None,
                 "seconds": st.column_config.NumberColumn("Took", format="%.1f s"),
-            }  # fmt: skip
+            }
             if frame.empty:
                 parts.empty("No run yet")
             else:
@@ -188,13 +206,23 @@ def loads() -> None:
             if frame.empty:
                 parts.empty("Nothing has been loaded yet", "`loglake load` loads now; the batch DAG does every ten minutes.")
                 return
-            whole = {name: st.column_config.NumberColumn(label, format="localized") for name, label in (
-                ("load_id", "Load"), ("rows_read", "Read"), ("rows_inserted", "Inserted"), ("rows_duplicate", "Duplicate"),
-                ("rows_rejected", "Rejected"), ("files_read", "Files"))}  # fmt: skip
+            whole = {
+                name: st.column_config.NumberColumn(label, format="localized")
+                for name, label in (
+                    ("load_id", "Load"),
+                    ("rows_read", "Read"),
+                    ("rows_inserted", "Inserted"),
+                    ("rows_duplicate", "Duplicate"),
+                    ("rows_rejected", "Rejected"),
+                    ("files_read", "Files"),
+                )
+            }
             columns = {
-                **whole, "started_at": None, "seconds": st.column_config.NumberColumn("Took", format="%.1f s"),
+                **whole,
+                "started_at": None,
+                "seconds": st.column_config.NumberColumn("Took", format="%.1f s"),
                 "committed_at": st.column_config.DatetimeColumn("Committed", format="MM-DD HH:mm:ss", timezone="UTC"),
-            }  # fmt: skip
+            }
             parts.table(frame.head(10), "loads", "The newest ten loads", columns)
 
 
