@@ -46,21 +46,15 @@ def colours(keys: Sequence[str]) -> alt.Scale:
     return alt.Scale(domain=list(keys), range=[GREY if key == OTHER else known.get(key) or next(spare) for key in keys])
 
 
-def _finished(chart: alt.Chart | alt.LayerChart, name: str, height: int = HEIGHT) -> alt.Chart | alt.LayerChart:
-    """Vega's menu saves a picture under the name that says what it is."""
-    menu = {"actions": {"export": True, "source": False, "compiled": False, "editor": False}, "downloadFileName": name}
-    return chart.properties(height=height, usermeta={"embedOptions": menu})
-
-
-def area(frame: pd.DataFrame, x: str, y: str, *, title: str, name: str, colour: str = ACCENT, days: bool = False) -> alt.LayerChart:
+def area(frame: pd.DataFrame, x: str, y: str, *, title: str, colour: str = ACCENT, days: bool = False) -> alt.LayerChart:
     base = alt.Chart(frame).encode(x=_when(x, days=days), y=_value(y))
     tips = [alt.Tooltip(f"{x}:T", title="UTC", format="%-d %b %Y" if days else _TIME), alt.Tooltip(f"{y}:Q", title=title, format=",.4~f")]
     drawn = base.mark_area(color=colour, opacity=0.18, line={"color": colour, "strokeWidth": 2}, interpolate="monotone")
     points = base.mark_point(size=90, opacity=0, filled=True, color=colour).encode(tooltip=tips)
-    return _finished(drawn + points, name)  # type: ignore[return-value]
+    return (drawn + points).properties(height=HEIGHT)
 
 
-def stacked(frame: pd.DataFrame, x: str, y: str, key: str, *, title: str, name: str) -> alt.Chart:
+def stacked(frame: pd.DataFrame, x: str, y: str, key: str, *, title: str) -> alt.Chart:
     """Areas upon each other, the greatest key at the bottom."""
     keys = _ranked(frame, key, y)
     order = {one: place for place, one in enumerate(keys)}
@@ -77,10 +71,10 @@ def stacked(frame: pd.DataFrame, x: str, y: str, key: str, *, title: str, name: 
                      alt.Tooltip(f"{y}:Q", title=title, format=",.4~f")],
         )
     )  # fmt: skip
-    return _finished(chart, name, HEIGHT + 60)  # type: ignore[return-value]
+    return chart.properties(height=HEIGHT + 60)
 
 
-def lines(frame: pd.DataFrame, x: str, y: str, key: str, *, title: str, name: str, days: bool = False) -> alt.Chart:
+def lines(frame: pd.DataFrame, x: str, y: str, key: str, *, title: str, days: bool = False) -> alt.Chart:
     keys = list(dict.fromkeys(frame[key]))
     form = "%-d %b %Y" if days else _TIME
     chart = (
@@ -94,10 +88,10 @@ def lines(frame: pd.DataFrame, x: str, y: str, key: str, *, title: str, name: st
                      alt.Tooltip(f"{y}:Q", title=title, format=",.4~f")],
         )
     )  # fmt: skip
-    return _finished(chart, name, HEIGHT + 20)  # type: ignore[return-value]
+    return chart.properties(height=HEIGHT + 20)
 
 
-def columns(frame: pd.DataFrame, x: str, y: str, *, title: str, name: str, key: str | None = None, days: bool = True) -> alt.Chart:
+def columns(frame: pd.DataFrame, x: str, y: str, *, title: str, key: str | None = None, days: bool = True) -> alt.Chart:
     """Upright bars, one per day or window; with `key` upon each other."""
     form = "%-d %b %Y" if days else _TIME
     tips = [alt.Tooltip(f"{x}:T", title="UTC", format=form), alt.Tooltip(f"{y}:Q", title=title, format=",.4~f")]
@@ -113,12 +107,10 @@ def columns(frame: pd.DataFrame, x: str, y: str, *, title: str, name: str, key: 
         encoded = encoded.encode(
             color=alt.Color(f"{key}:N", scale=colours(keys), legend=legend), tooltip=[alt.Tooltip(f"{key}:N", title=""), *tips]
         )
-    return _finished(encoded, name)  # type: ignore[return-value]
+    return encoded.properties(height=HEIGHT)
 
 
-def bars(
-    frame: pd.DataFrame, label: str, value: str, *, title: str, name: str, form: str = ",.4~f", one_colour: bool = True
-) -> alt.LayerChart:
+def bars(frame: pd.DataFrame, label: str, value: str, *, title: str, form: str = ",.4~f", one_colour: bool = True) -> alt.LayerChart:
     """Lying bars in the order of the rows, each with its figure behind it."""
     keys = list(frame[label])
     top = float(frame[value].max()) if len(frame) else 1.0
@@ -131,10 +123,10 @@ def bars(
     if not one_colour:
         bar = bar.encode(color=alt.Color(f"{label}:N", scale=colours(keys), legend=None))
     figures = base.mark_text(align="left", dx=6, color=GREY).encode(text=alt.Text(f"{value}:Q", format=form))
-    return _finished(bar + figures, name, max(120, _BAR * len(frame) + 16))  # type: ignore[return-value]
+    return (bar + figures).properties(height=max(120, _BAR * len(frame) + 16))
 
 
-def funnel(frame: pd.DataFrame, name: str, ink: str) -> alt.LayerChart:
+def funnel(frame: pd.DataFrame, ink: str) -> alt.LayerChart:
     """Steps (`step`, `sessions`, `shown`) as centred bars that grow narrower."""
     most = float(frame["sessions"].max() or 1)
     drawn = frame.assign(left=(most - frame["sessions"]) / 2, right=(most + frame["sessions"]) / 2, middle=most / 2)
@@ -150,10 +142,10 @@ def funnel(frame: pd.DataFrame, name: str, ink: str) -> alt.LayerChart:
     axis = alt.X("left:Q", axis=None, scale=alt.Scale(domain=[0, most]))
     bar = base.mark_bar(cornerRadius=3, color=ACCENT, height={"band": 0.74}, opacity=0.35).encode(x=axis, x2="right:Q")
     figures = base.mark_text(fontWeight="bold", color=ink).encode(x=alt.X("middle:Q", axis=None), text="shown:N")
-    return _finished(bar + figures, name, 44 * len(frame) + 10)  # type: ignore[return-value]
+    return (bar + figures).properties(height=44 * len(frame) + 10)
 
 
-def heat(frame: pd.DataFrame, x: str, y: str, value: str, *, titles: tuple[str, str, str], name: str, ink: str) -> alt.LayerChart:
+def heat(frame: pd.DataFrame, x: str, y: str, value: str, *, titles: tuple[str, str, str], ink: str) -> alt.LayerChart:
     """Shares as shaded cells with their figures."""
     across, down, what = titles
     base = alt.Chart(frame).encode(
@@ -169,7 +161,7 @@ def heat(frame: pd.DataFrame, x: str, y: str, value: str, *, titles: tuple[str, 
         opacity=alt.Opacity(f"{value}:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=[0.06, 0.75]))
     )
     figures = base.mark_text(color=ink).encode(text=alt.Text(f"{value}:Q", format=".0%"))
-    return _finished(cells + figures, name, 34 * max(frame[y].nunique(), 2) + 50)  # type: ignore[return-value]
+    return (cells + figures).properties(height=34 * max(frame[y].nunique(), 2) + 50)
 
 
 def _ranked(frame: pd.DataFrame, key: str, value: str) -> list[str]:

@@ -36,12 +36,12 @@ def placed(frame: pd.DataFrame) -> pd.DataFrame:
     return known.groupby("id", as_index=False).agg(country=("country", "first"), events=("events", "sum"))
 
 
-def world(frame: pd.DataFrame, name: str) -> alt.LayerChart:
+def world(frame: pd.DataFrame) -> alt.LayerChart:
     """Countries shaded by their events, as the square root: so that small ones are seen beside great ones."""
     shapes = alt.topo_feature(SHAPES, "countries")
     # Nobody sends events from Antarctica, which would take a fifth of the map.
     inhabited = alt.Chart(shapes).transform_filter("datum.id != '010'")
-    ground = inhabited.mark_geoshape(fill=GREY, fillOpacity=0.16, stroke=GREY, strokeOpacity=0.35, strokeWidth=0.5)
+    ground = inhabited.mark_geoshape(aria=False, fill=GREY, fillOpacity=0.16, stroke=GREY, strokeOpacity=0.35, strokeWidth=0.5)
     counted = (
         inhabited.transform_lookup("id", alt.LookupData(frame, "id", ["country", "events"]))
         .transform_filter("isValid(datum.events)")
@@ -51,5 +51,4 @@ def world(frame: pd.DataFrame, name: str) -> alt.LayerChart:
             tooltip=[alt.Tooltip("country:N", title=""), alt.Tooltip("events:Q", title="events", format=",")],
         )
     )
-    menu = {"actions": {"export": True, "source": False, "compiled": False, "editor": False}, "downloadFileName": name}
-    return (ground + counted).project("equalEarth").properties(height=_HEIGHT, usermeta={"embedOptions": menu})  # type: ignore[return-value]
+    return (ground + counted).project("equalEarth").properties(height=_HEIGHT)

@@ -17,9 +17,9 @@ from tests.warehouserows import deliver
 
 DAYS = 28
 #: Events of the past, on each day, and of the last minutes.
-PAST, RECENT = 9_000, 5_000
+PAST, RECENT = 2_500, 2_500
 RECENT_MINUTES = 20
-_RECIPE = pools.Recipe(users=600, products=120)
+_RECIPE = pools.Recipe(users=200, products=80)
 
 
 def fill(database: str, now: datetime | None = None) -> datetime:

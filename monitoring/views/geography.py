@@ -7,7 +7,6 @@ import streamlit as st
 
 from loglake.settings import settings
 from monitoring import charts, geography, parts, text
-from monitoring.exports import file_name
 from monitoring.filters import Filter
 from monitoring.queries import live, marts
 from monitoring.reading import read
@@ -50,7 +49,7 @@ def by_country() -> None:
             else:
                 greatest = shown.sort_values("events", ascending=False)["country"].iloc[0]
                 said = f"World map of {len(shown)} countries, most events from {greatest}; the table beside it has them all"
-                parts.chart(geography.world(shown, file_name("events-by-country", choice)), "world", said)
+                parts.chart(geography.world(shown), "world", said)
                 lost = int(frame["events"].sum() - shown["events"].sum())
                 if lost:
                     st.caption(f"{lost:,} events name no country that is on the map; the table has them.")
@@ -85,9 +84,7 @@ def by_city() -> None:
             if frame.empty:
                 parts.empty("No city in this range")
                 return
-            drawn = charts.bars(
-                frame.head(_MOST_CITIES), "city", "events", title="events", name=file_name("events-by-city", choice), form=","
-            )
+            drawn = charts.bars(frame.head(_MOST_CITIES), "city", "events", title="events", form=",")
             parts.chart(drawn, "cities", f"Cities of {picked}: most events from {frame['city'].iloc[0]}")
             if len(frame) > _MOST_CITIES:
                 st.caption(f"The first {_MOST_CITIES} of {text.number(len(frame))} cities; the export has them all.")

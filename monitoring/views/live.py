@@ -7,7 +7,6 @@ import streamlit as st
 
 from loglake.settings import settings
 from monitoring import charts, live_figures, parts, text
-from monitoring.exports import file_name
 from monitoring.filters import Filter
 from monitoring.queries import live
 from monitoring.reading import read
@@ -46,9 +45,8 @@ def rates() -> None:
                 parts.empty("No events in this range")
             else:
                 drawn = live_figures.per_second(frame)
-                name = file_name("events-per-second", choice)
                 parts.chart(
-                    charts.area(drawn, "window_start", "rate", title="events/s", name=name),
+                    charts.area(drawn, "window_start", "rate", title="events/s"),
                     "rate",
                     live_figures.sentence(drawn, "events per second"),
                 )
@@ -61,11 +59,10 @@ def rates() -> None:
             if drawn.empty:
                 parts.empty("No latencies in this range")
             else:
-                name = file_name("latency", choice)
                 said = live_figures.sentence(
                     drawn[drawn["percentile"] == "p95"].rename(columns={"ms": "rate"}), "ms at the 95th percentile"
                 )
-                parts.chart(charts.lines(drawn, "window_start", "ms", "percentile", title="ms", name=name), "latency", said)
+                parts.chart(charts.lines(drawn, "window_start", "ms", "percentile", title="ms"), "latency", said)
 
 
 @st.fragment(run_every=every)
@@ -83,9 +80,8 @@ def by_key() -> None:
             parts.empty("No events in this range")
             return
         drawn = live_figures.per_second(frame)
-        name = file_name("events-by", choice)
         parts.chart(
-            charts.stacked(drawn, "window_start", "rate", "key", title="events/s", name=name),
+            charts.stacked(drawn, "window_start", "rate", "key", title="events/s"),
             "by-key",
             f"Events per second by {picked}, stacked",
         )
@@ -102,7 +98,7 @@ def tops() -> None:
                 if frame.empty:
                     parts.empty("None in this range")
                 else:
-                    drawn = charts.bars(frame, "key", "events", title="events", name=file_name(dimension, choice), form=",")
+                    drawn = charts.bars(frame, "key", "events", title="events", form=",")
                     parts.chart(drawn, f"top-{dimension}", f"{heading}: first is {frame['key'].iloc[0]}")
 
 
@@ -130,7 +126,7 @@ def payments() -> None:
             if frame.empty:
                 parts.empty("No event came too late")
             else:
-                drawn = charts.columns(frame, "minute", "events", title="events", name=file_name("late", choice), days=False)
+                drawn = charts.columns(frame, "minute", "events", title="events", days=False)
                 parts.chart(drawn, "late", f"{int(frame['events'].sum()):,} events came too late")
 
 

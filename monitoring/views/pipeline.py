@@ -9,7 +9,6 @@ import streamlit as st
 from loglake.errors import LoglakeError
 from loglake.settings import LOOPBACK, settings
 from monitoring import charts, live_figures, parts, text
-from monitoring.exports import file_name
 from monitoring.filters import Filter
 from monitoring.looking import Seen, look
 from monitoring.pipeline import Inputs, flow, lag_rows, stages
@@ -126,7 +125,7 @@ def throughput() -> None:
                 parts.empty("The stream brought nothing in this range")
             else:
                 days = choice.length.days > 1
-                drawn = charts.area(frame, "at", "records", title="records", name=file_name("records-into-the-lake", choice), days=days)
+                drawn = charts.area(frame, "at", "records", title="records", days=days)
                 parts.chart(drawn, "throughput", f"{int(frame['records'].sum()):,} records in {len(frame)} spans of time")
     with right:
         partitions()
@@ -192,7 +191,7 @@ def runs() -> None:
             if timed.empty:
                 parts.empty("No batch has ended yet")
             else:
-                drawn = charts.bars(timed, "task", "duration", title="seconds", name=file_name("batch-tasks", choice), form=".1f")
+                drawn = charts.bars(timed, "task", "duration", title="seconds", form=".1f")
                 parts.chart(drawn, "tasks", "Seconds that each task of the last batch took")
 
 

@@ -7,7 +7,6 @@ import streamlit as st
 
 from loglake import models
 from monitoring import charts, parts, text
-from monitoring.exports import file_name
 from monitoring.filters import Filter
 from monitoring.parts import Figure
 from monitoring.queries import pipeline, quality
@@ -49,8 +48,7 @@ def rejects() -> None:
             if frame.empty:
                 parts.empty("Nothing was rejected in this range")
             else:
-                name = file_name("rejects-over-time", choice)
-                drawn = charts.columns(frame, "at", "records", title="records", name=name, key="reason", days=choice.length.days > 2)
+                drawn = charts.columns(frame, "at", "records", title="records", key="reason", days=choice.length.days > 2)
                 parts.chart(drawn, "rejects", f"{int(frame['records'].sum()):,} rejected records over time, by reason")
     with right, parts.guarded("The reasons"):
         frame = read(quality.SAMPLES)

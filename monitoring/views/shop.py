@@ -3,7 +3,6 @@
 import streamlit as st
 
 from monitoring import charts, parts, shop_figures, text
-from monitoring.exports import file_name
 from monitoring.filters import Filter
 from monitoring.queries import marts
 from monitoring.reading import read
@@ -40,16 +39,14 @@ def overview() -> None:
             if paid.empty:
                 parts.empty("No order in this range")
             else:
-                drawn = charts.area(
-                    paid, "at", "revenue", title=currency, name=file_name("revenue", choice), colour=charts.CALM, days=is_long
-                )
+                drawn = charts.area(paid, "at", "revenue", title=currency, colour=charts.CALM, days=is_long)
                 parts.chart(
                     drawn, "revenue", f"Revenue over time: {paid['revenue'].sum():,.2f} {currency} in {int(paid['orders'].sum()):,} orders"
                 )
         steps = shop_figures.funnel(now)
         with right, parts.card("Funnel", steps, "funnel", choice, note="Sessions that got at least so far"):
             said = ", ".join(f"{row.step}: {row.sessions:,}" for row in steps.itertuples())
-            parts.chart(charts.funnel(steps, file_name("funnel", choice), parts.ink()), "funnel", said)
+            parts.chart(charts.funnel(steps, parts.ink()), "funnel", said)
 
 
 @st.fragment(run_every=every)
@@ -61,7 +58,7 @@ def sessions_and_payments() -> None:
             if frame.empty:
                 parts.empty("No session in this range")
             else:
-                drawn = charts.area(frame, "at", "sessions", title="sessions", name=file_name("sessions", choice), days=is_long)
+                drawn = charts.area(frame, "at", "sessions", title="sessions", days=is_long)
                 parts.chart(drawn, "sessions", f"{int(frame['sessions'].sum()):,} sessions over time")
     with right, parts.guarded("The payments"):
         frame = read(marts.PAYMENTS, length=choice.length, country=choice.country)
@@ -118,7 +115,7 @@ def searches_and_errors() -> None:
                 parts.empty("No error in this range")
             else:
                 by_code = frame.groupby("error_code", as_index=False)["errors"].sum().sort_values("errors", ascending=False).head(10)
-                drawn = charts.bars(by_code, "error_code", "errors", title="errors", name=file_name("errors", choice), form=",")
+                drawn = charts.bars(by_code, "error_code", "errors", title="errors", form=",")
                 parts.chart(drawn, "errors", f"Errors by code: first is {by_code['error_code'].iloc[0]}")
 
 
@@ -136,8 +133,7 @@ def retention() -> None:
                 week=[f"{week:%-d %b %Y}  ({users:,})" for week, users in zip(frame["cohort_week"], frame["cohort_users"], strict=True)]
             )
             titles = ("weeks since", "week of the first event (users)", "came back")
-            name = file_name("retention", choice)
-            drawn = charts.heat(shown, "weeks_since", "week", "share", titles=titles, name=name, ink=parts.ink())
+            drawn = charts.heat(shown, "weeks_since", "week", "share", titles=titles, ink=parts.ink())
             parts.chart(drawn, "retention", f"Share of each of {shown['week'].nunique()} weeks' new users that came back, by weeks since")
 
 
