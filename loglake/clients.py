@@ -1,7 +1,7 @@
 """How a client connects to Kafka, HDFS, Postgres and the servers' web pages: one function each, fed by the settings."""
 
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import psycopg
@@ -13,6 +13,9 @@ from kafka.errors import KafkaError
 from loglake.errors import LoglakeError, ServiceError
 from loglake.setting_groups import HdfsSettings
 from loglake.settings import settings
+
+if TYPE_CHECKING:
+    from psycopg_pool import ConnectionPool
 
 TIMEOUT_SECONDS = 10
 _READ_TIMEOUT_SECONDS = 60
@@ -39,18 +42,45 @@ def listens(address: str) -> bool:
 
 def postgres(role: str, database: str | None = None, *, autocommit: bool = True, wait_seconds: int = TIMEOUT_SECONDS) -> psycopg.Connection:
     """A connection to the warehouse (or `database`) as one of `settings.ROLES`, in UTC; psycopg.OperationalError when it is down."""
-    config = settings().postgres
-    return psycopg.connect(
-        host=config.host,
-        port=config.port,
-        dbname=database or config.database,
-        user=role,
-        password=config.password(role),
-        autocommit=autocommit,
-        connect_timeout=wait_seconds,
-        options="-c timezone=UTC",
-        application_name="loglake",
+    return psycopg.connect(**_postgres(role, database), autocommit=autocommit, connect_timeout=wait_seconds)
+
+
+def postgres_pool(role: str, size: int, query_seconds: float, database: str | None = None, *, read_only: bool = False) -> "ConnectionPool":
+    """At most `size` connections that threads share, each in autocommit; Postgres ends a query that takes longer than `query_seconds`.
+
+    Whoever waits longer than that for a connection gets psycopg_pool.PoolTimeout, an OperationalError. One that is dead is replaced.
+    """
+    from psycopg_pool import ConnectionPool
+
+    arguments = _postgres(role, database)
+    arguments["options"] += f" -c statement_timeout={int(query_seconds * 1000)}"
+    if read_only:
+        arguments["options"] += " -c default_transaction_read_only=on"
+    return ConnectionPool(
+        kwargs={**arguments, "autocommit": True, "connect_timeout": TIMEOUT_SECONDS},
+        min_size=0,
+        max_size=size,
+        timeout=query_seconds,
+        max_idle=60,
+        # Given up soon: the next who asks begins anew, without the ever longer pauses of a server that was down for long.
+        reconnect_timeout=query_seconds,
+        check=ConnectionPool.check_connection,
+        open=True,
+        name=f"loglake-{role}",
     )
+
+
+def _postgres(role: str, database: str | None) -> dict[str, Any]:
+    config = settings().postgres
+    return {
+        "host": config.host,
+        "port": config.port,
+        "dbname": database or config.database,
+        "user": role,
+        "password": config.password(role),
+        "options": "-c timezone=UTC",
+        "application_name": "loglake",
+    }
 
 
 def postgres_uri(role: str, database: str | None = None) -> str:

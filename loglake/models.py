@@ -150,14 +150,19 @@ def run_dbt(args: list[str], *, database: str | None = None, prefix: str = "", o
 
 def forget_results(database: str | None = None, prefix: str = "") -> None:
     """Before a dbt run: the results of the one before must not be taken for its own. Whoever runs dbt holds the lock (`only_run`)."""
-    results = target_dir(database, prefix) / _RESULTS
+    results = results_file(database, prefix)
     results.parent.mkdir(parents=True, exist_ok=True)
     results.unlink(missing_ok=True)
 
 
+def results_file(database: str | None = None, prefix: str = "") -> Path:
+    """Where dbt writes what its last run did."""
+    return target_dir(database, prefix) / _RESULTS
+
+
 def last_results(database: str | None = None, prefix: str = "") -> ModelRun:
     """What the dbt run that has just ended did; nothing when it did not get as far as running nodes."""
-    results = target_dir(database, prefix) / _RESULTS
+    results = results_file(database, prefix)
     return read_results(json.loads(results.read_text())) if results.exists() else ModelRun((), 0.0)
 
 
@@ -170,7 +175,7 @@ def tell_lineage(parent: str = "", database: str | None = None) -> None:
 
         return models.events(target_dir(database), database or settings().postgres.database, Parent.of(parent))
 
-    if (target_dir(database) / _RESULTS).exists():
+    if results_file(database).exists():
         sending.send(events)
 
 

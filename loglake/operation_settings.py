@@ -46,6 +46,18 @@ class MetricsSettings(Group):
     books_seconds: PositiveFloat = Field(300.0, description="time between two checks of the books for the end point")
 
 
+class MonitorSettings(Group):
+    """The Streamlit pages (monitoring/), and what they may ask of Postgres."""
+
+    model_config = SettingsConfigDict(env_prefix="LOGLAKE_MONITOR_")
+    port: PortNumber = Field(8501, description="port of the monitor's pages")
+    refresh_seconds: float = Field(
+        5.0, ge=1, description="time between two refreshes of a page; all viewers share what was read in between"
+    )
+    query_seconds: PositiveFloat = Field(5.0, description="Postgres ends a query of the monitor that takes longer")
+    connections: PositiveInt = Field(4, description="connections to Postgres that all viewers share")
+
+
 class LogSettings(Group):
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_LOG_")
     format: Literal["logfmt", "json"] = Field("logfmt", description="how our processes write a line of their log: logfmt or json")

@@ -22,6 +22,7 @@ from loglake.operation_settings import (
     LogSettings,
     MaintenanceSettings,
     MetricsSettings,
+    MonitorSettings,
     SlackSettings,
     SmtpSettings,
 )
@@ -71,6 +72,7 @@ GROUPS: tuple[type[Group], ...] = (
     AirflowSettings,
     MaintenanceSettings,
     MetricsSettings,
+    MonitorSettings,
     LogSettings,
     LineageSettings,
     AlertSettings,
@@ -110,6 +112,7 @@ class Settings:
         self.airflow = AirflowSettings(_env_file=files)
         self.maintenance = MaintenanceSettings()
         self.metrics = MetricsSettings()
+        self.monitor = MonitorSettings()
         self.log = LogSettings()
         self.lineage = LineageSettings()
         self.alerts = AlertSettings()

@@ -30,6 +30,7 @@ TABLES = (
     "ops.outbox",
     "ops.outbox_delivery",
     "ops.outbox_channel",
+    "ops.alert_threshold",
     "ops.dag_run",
     "ops.schema_version",
     *live.TABLES,

@@ -11,6 +11,7 @@ from psycopg import sql
 
 from loglake import erasure, live, privacy, raw_columns, reference, resolutions, retirement
 from loglake.alerts import store as alerts
+from loglake.alerts import thresholds
 from loglake.columns import COLUMNS, INGESTED_AT, POSITION
 from loglake.events import Event
 from loglake.setting_groups import PostgresSettings
@@ -209,11 +210,13 @@ def apply_schema(connection: psycopg.Connection) -> None:
         connection.execute(retirement.DDL)
         connection.execute(resolutions.DDL)
         connection.execute(alerts.DDL)
+        connection.execute(thresholds.DDL)
         connection.execute(live.DDL)
         create_load_tables(connection)
         connection.execute("reset role")
         connection.execute(VERSION_TABLE)
         connection.execute(GRANTS)
+        connection.execute(thresholds.GRANT)
         for role in ("loader", "dbt", "monitor", "bi_reader"):
             names = [sql.Identifier(connection.info.dbname), sql.Identifier(role)]
             connection.execute(sql.SQL("grant connect on database {} to {}").format(*names))

@@ -6,7 +6,7 @@ from datetime import datetime
 from loglake import clients
 from loglake.settings import settings
 from loglake.topic import LAKE_STREAM, LIVE_STREAM
-from stack import airflow, hdfs, kafka, metrics, postgres, spark
+from stack import airflow, hdfs, kafka, metrics, monitor, postgres, spark
 from stack.service import Service
 
 #: A stream that refuses to start (its position would not be safe) says why and must not be started again.
@@ -19,7 +19,8 @@ def services() -> tuple[Service, ...]:
     brokers = () if config.kafka.bootstrap_servers else (kafka.service(),)
     nodes = () if config.hdfs.name_service else hdfs.services()
     cluster = () if config.spark.master else spark.services()
-    return (postgres.service(), *brokers, *nodes, *cluster, lake_stream(), live_stream(), *airflow.services(), metrics.service())
+    streams = (lake_stream(), live_stream())
+    return (postgres.service(), *brokers, *nodes, *cluster, *streams, *airflow.services(), metrics.service(), monitor.service())
 
 
 def lake_stream() -> Service:

@@ -5,11 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from loglake import clients
-from loglake.alerts import callbacks, channels, messages, store
+from loglake.alerts import callbacks, channels, messages, store, thresholds
 from loglake.alerts.deliver import deliver
 from loglake.alerts.facts import Facts
 from loglake.alerts.rules import Verdict, judge, to_tell
-from loglake.settings import settings
 
 log = logging.getLogger(__name__)
 
@@ -79,4 +78,4 @@ def look(now: datetime | None = None) -> tuple[Facts, list[Verdict]]:
     from loglake.alerts.gather import gather
 
     facts = gather(now)
-    return facts, judge(facts, settings().alerts)
+    return facts, judge(facts, thresholds.in_force())

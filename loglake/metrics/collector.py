@@ -4,15 +4,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from importlib.metadata import version
-from typing import Any
 
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from loglake import clients
 from loglake.metrics import sources
+from loglake.metrics.asking import Asker, Source
 from loglake.metrics.definitions import DEFINITIONS
 from loglake.metrics.facts import Audit, Facts, samples
 from loglake.metrics.families import empty, families
@@ -20,7 +18,6 @@ from loglake.operation_settings import MetricsSettings
 from loglake.settings import settings
 
 log = logging.getLogger(__name__)
-Source = Callable[[], Any]
 SOURCES: dict[str, Source] = {
     "postgres": sources.warehouse,
     "kafka": sources.kafka,
@@ -38,9 +35,7 @@ class StackCollector(Collector):
     def __init__(self, config: MetricsSettings, audit: Callable[[], Audit | None], asked: Mapping[str, Source] = SOURCES) -> None:
         self._config = config
         self._audit = audit
-        self._sources = asked
-        self._pool = ThreadPoolExecutor(len(asked), thread_name_prefix="source")
-        self._unfinished: dict[str, Future[tuple[Any, float]]] = {}
+        self._asker = Asker(asked, config.timeout_seconds)
         self._down: set[str] = set()
         self._reasons: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -60,7 +55,7 @@ class StackCollector(Collector):
             return kept
 
     def _facts(self) -> Facts:
-        answers, seconds = self._ask()
+        answers, seconds, self._reasons = self._asker.ask()
         hdfs, hdfs_fit = answers.get("hdfs") or (None, False)
         spark, spark_fit = answers.get("spark") or (None, False)
         warehouse, airflow = answers.get("postgres"), answers.get("airflow")
@@ -89,31 +84,6 @@ class StackCollector(Collector):
             audit=self._audit(),
         )
 
-    def _ask(self) -> tuple[dict[str, Any], dict[str, float]]:
-        """What each source that answered in time said, and how long it took.
-
-        One that is still busy with an earlier scrape is not asked again, so a server that hangs holds one thread. A fault of the program in
-        one costs its metrics alone; the log has its traceback.
-        """
-        asked = {}
-        told, self._reasons = self._reasons, {}
-        for name, source in self._sources.items():
-            busy = self._unfinished.get(name)
-            if busy is None or busy.done():
-                asked[name] = self._unfinished[name] = self._pool.submit(_timed, source)
-        wait(asked.values(), timeout=self._config.timeout_seconds)
-        answers, seconds = {}, {}
-        for name, future in asked.items():
-            if not future.done():
-                self._reasons[name] = f"no answer within {self._config.timeout_seconds:g} s"
-            elif error := future.exception():
-                self._reasons[name] = clients.one_line(error)
-                if not isinstance(error, clients.ERRORS) and told.get(name) != self._reasons[name]:
-                    log.error("%s gave an answer that nobody expected, and counts as down", name, exc_info=error)
-            else:
-                answers[name], seconds[name] = future.result()
-        return answers, seconds
-
     def _tell(self, up: dict[str, bool]) -> None:
         """Log what went down or came back, once."""
         down = {name for name, ok in up.items() if not ok}
@@ -122,8 +92,3 @@ class StackCollector(Collector):
         for name in sorted(self._down - down):
             log.info("%s is back", name)
         self._down = down
-
-
-def _timed(source: Source) -> tuple[Any, float]:
-    began = time.monotonic()
-    return source(), time.monotonic() - began
