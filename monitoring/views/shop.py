@@ -87,7 +87,7 @@ def products() -> None:
                 "category": "Category",
                 "currency": "Currency",
                 **{name: whole(label, format="localized") for name, label in labels.items()},
-                "revenue": whole("Revenue", format="localized"),
+                "revenue": whole("Revenue", format="accounting"),
             }
             parts.table(frame.fillna({"currency": ""}), "products", "Products by revenue", columns, height=390)
 
