@@ -3,6 +3,8 @@
 Written by `consumers/live_stream.py` as the role `loader`, read by the monitor. All of it is of the last hours only.
 """
 
+import psycopg
+
 #: Advisory lock of the one live stream; a second one would write the same windows.
 LOCK_KEY = 7_265_005
 
@@ -125,3 +127,19 @@ TABLES = (
     "live.pane",
     "live.pane_event",
 )
+
+_FORGET = """
+delete from live.latest_event as held
+where user_id = %s or exists (
+    select from ops.erased_record as erased join ops.erasure using (erasure_id)
+    where finished_at is null and erased.topic = held.topic and erased.partition = held.partition and erased."offset" = held."offset"
+)
+"""
+
+
+def forget(connection: psycopg.Connection, user_id: str) -> int:
+    """Delete a person's newest events, and the records of unfinished erasures; how many. The windows hold counts and nobody's id.
+
+    The stream writes no record that is booked as erased, so what is gone does not come back.
+    """
+    return connection.execute(_FORGET, [user_id]).rowcount

@@ -158,6 +158,18 @@ class StreamSettings(Group):
     ui_port: PortNumber = Field(4040, description="port of the stream's Spark UI")
 
 
+class LiveSettings(Group):
+    """The stream of live windows: Spark in its own process, beside the cluster, so that it takes no cores from stream and load."""
+
+    model_config = SettingsConfigDict(env_prefix="LOGLAKE_LIVE_")
+    trigger_seconds: PositiveFloat = Field(1.0, description="time between the starts of two micro-batches")
+    max_offsets_per_trigger: PositiveInt = Field(20_000, description="bounds the memory that a micro-batch needs")
+    lateness_seconds: PositiveFloat = Field(120.0, description="a window takes events until the newest event is so long after its end")
+    keep_hours: PositiveFloat = Field(2.0, description="windows are removed when they are older than this")
+    latest_events: PositiveInt = Field(200, description="so many of the newest records are kept in live.latest_event")
+    driver_memory: str = Field("512m", description="Java heap of the live stream; Spark wants 450m at least")
+
+
 class LoadSettings(Group):
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_LOAD_")
     cores: PositiveInt = Field(2, description="task slots of a load, and the number of its parallel COPYs")

@@ -35,6 +35,7 @@ from loglake.setting_groups import (
     HdfsSettings,
     KafkaSettings,
     LakeSettings,
+    LiveSettings,
     LoadSettings,
     PostgresSettings,
     PrivacySettings,
@@ -66,6 +67,7 @@ GROUPS: tuple[type[Group], ...] = (
     SparkSettings,
     LakeSettings,
     StreamSettings,
+    LiveSettings,
     LoadSettings,
     AirflowSettings,
     MaintenanceSettings,
@@ -105,6 +107,7 @@ class Settings:
         self.spark = SparkSettings()
         self.lake = LakeSettings()
         self.stream = StreamSettings()
+        self.live = LiveSettings()
         self.load = LoadSettings()
         self.airflow = AirflowSettings(_env_file=files)
         self.maintenance = MaintenanceSettings()

@@ -35,6 +35,17 @@ def session(name: str, cores: int, driver_memory: str, executor_memory: str, ui_
     return spark
 
 
+def local_session(name: str, memory: str) -> SparkSession:
+    """A session within this process, with one core and without the lake: it takes nothing of the cluster. SettingsError as `session`."""
+    export(**environment())
+    builder = SparkSession.builder.appName(name).master("local[1]")
+    for key, value in {**_of_any_session(memory, 1, None), "spark.driver.extraClassPath": f"{_jars_folder()}/*"}.items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("WARN")
+    return spark
+
+
 @contextmanager
 def batch_session(name: str) -> Iterator[SparkSession]:
     """A session of the size of a load (`LOGLAKE_LOAD_…`), stopped at the end."""
@@ -73,20 +84,12 @@ def _options(cores: int, driver_memory: str, executor_memory: str, ui_port: int 
     config = settings()
     catalog = f"spark.sql.catalog.{CATALOG}"
     return {
-        "spark.driver.host": LOOPBACK,
-        "spark.driver.bindAddress": LOOPBACK,
-        "spark.driver.memory": driver_memory,
-        "spark.driver.extraJavaOptions": "-XX:+UseSerialGC",
+        **_of_any_session(driver_memory, cores, ui_port),
         "spark.executor.memory": executor_memory,
         "spark.executor.cores": str(cores),
         "spark.executor.extraJavaOptions": "-XX:+UseSerialGC",
         "spark.executorEnv.HADOOP_USER_NAME": config.hdfs.user,
         "spark.cores.max": str(cores),
-        "spark.ui.enabled": str(ui_port is not None).lower(),
-        "spark.ui.port": str(ui_port or 0),
-        "spark.ui.showConsoleProgress": "false",
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.shuffle.partitions": str(cores),
         "spark.sql.extensions": _EXTENSIONS,
         "spark.hadoop.fs.defaultFS": config.hdfs.uri,
         "spark.hadoop.dfs.replication": str(config.hdfs.replication),
@@ -101,14 +104,34 @@ def _options(cores: int, driver_memory: str, executor_memory: str, ui_port: int 
     }
 
 
+def _of_any_session(driver_memory: str, cores: int, ui_port: int | None) -> dict[str, str]:
+    """The options of a driver, on a cluster or alone."""
+    return {
+        "spark.driver.host": LOOPBACK,
+        "spark.driver.bindAddress": LOOPBACK,
+        "spark.driver.memory": driver_memory,
+        "spark.driver.extraJavaOptions": "-XX:+UseSerialGC",
+        "spark.ui.enabled": str(ui_port is not None).lower(),
+        "spark.ui.port": str(ui_port or 0),
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": str(cores),
+    }
+
+
 def _jars() -> dict[str, str]:
     """The embedded stack's processes read the jars in place; a cluster elsewhere is sent them."""
-    folder = settings().runtime.jars_dir / "spark"
-    if not folder.is_dir():
-        raise SettingsError(f"no Spark jars in {folder}: run `loglake jars`, or set LOGLAKE_JARS_DIR")
+    folder = _jars_folder()
     if settings().spark.master:
         return {"spark.jars": ",".join(str(jar) for jar in sorted(folder.glob("*.jar")))}
     return {"spark.driver.extraClassPath": f"{folder}/*", "spark.executor.extraClassPath": f"{folder}/*"}
+
+
+def _jars_folder() -> Path:
+    folder = settings().runtime.jars_dir / "spark"
+    if not folder.is_dir():
+        raise SettingsError(f"no Spark jars in {folder}: run `loglake jars`, or set LOGLAKE_JARS_DIR")
+    return folder
 
 
 def iceberg_table(spark: SparkSession) -> Any:

@@ -16,8 +16,9 @@ from loglake import clients
 from loglake.errors import ServiceError
 from loglake.settings import settings
 
-#: The lake stream's name in `ops.stream_heartbeat`.
+#: The streams' names in `ops.stream_heartbeat`.
 LAKE_STREAM = "lake"
+LIVE_STREAM = "live"
 _FETCH_SECONDS = 5.0
 _REACHED = "select end_offsets from ops.stream_progress where topic = %s order by finished_at desc limit 1"
 

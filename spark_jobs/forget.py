@@ -14,7 +14,7 @@ import psycopg
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from loglake import clients, erasure, resolutions, tables, topic
+from loglake import clients, erasure, live, resolutions, tables, topic
 from loglake.erasure import Position
 from loglake.errors import ServiceError
 from loglake.settings import settings
@@ -68,6 +68,8 @@ def run(user_id: str, on_step: OnStep) -> Forgotten | None:
         on_step("expiring the lake's snapshots from before the erasure")
         snapshots, removed = _expire()
         resolutions.forget(admin, waiting.ids)
+        # Last: by now the live stream has long ended a batch that began before the records were booked.
+        live.forget(admin, user_id)
         erasure.finish(admin, waiting.ids)
     return Forgotten(*found, files, *in_raw, snapshots, removed, topic.kept_until(settings().kafka.topic, waiting.newest), rebuilt)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from loglake import clients
 from loglake.settings import settings
-from loglake.topic import LAKE_STREAM
+from loglake.topic import LAKE_STREAM, LIVE_STREAM
 from stack import airflow, hdfs, kafka, metrics, monitor, postgres, spark
 from stack.service import Service
 
@@ -19,7 +19,8 @@ def services() -> tuple[Service, ...]:
     brokers = () if config.kafka.bootstrap_servers else (kafka.service(),)
     nodes = () if config.hdfs.name_service else hdfs.services()
     cluster = () if config.spark.master else spark.services()
-    return (postgres.service(), *brokers, *nodes, *cluster, lake_stream(), *airflow.services(), metrics.service(), monitor.service())
+    streams = lake_stream(), live_stream()
+    return (postgres.service(), *brokers, *nodes, *cluster, *streams, *airflow.services(), metrics.service(), monitor.service())
 
 
 def lake_stream() -> Service:
@@ -39,8 +40,29 @@ def lake_stream() -> Service:
     )
 
 
-def stream_probe(started: datetime) -> str:
+def live_stream() -> Service:
+    """The stream from Kafka into the live windows; Spark within its own process."""
+    return Service(
+        name="live-stream",
+        title="Spark stream: Kafka into the live windows",
+        command=(sys.executable, "-m", "consumers.live_stream"),
+        environment=spark.environment(),
+        probe=live_probe,
+        after=("postgres", "kafka"),
+        gate_seconds=240.0,
+        # As for the lake's stream: the signal is for Python, which needs its JVM to end the batch.
+        stop_group=False,
+        stop_seconds=45,
+    )
+
+
+def stream_probe(started: datetime, stream: str = LAKE_STREAM) -> str:
     """Content when the stream has reported since its process was started: its query runs."""
     with clients.postgres("monitor") as connection:
-        row = connection.execute("select seen_at from ops.stream_heartbeat where stream = %s", [LAKE_STREAM]).fetchone()
+        row = connection.execute("select seen_at from ops.stream_heartbeat where stream = %s", [stream]).fetchone()
     return "" if row and row[0] > started else "the stream has not reported yet"
+
+
+def live_probe(started: datetime) -> str:
+    """The same of the live stream."""
+    return stream_probe(started, LIVE_STREAM)

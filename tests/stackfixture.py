@@ -23,6 +23,7 @@ from tests.waiting import wait_for
 
 CORE = ("postgres", "kafka", "namenode", "datanode", "spark-master", "spark-worker")
 LAKE_STREAM = ("lake-stream",)
+LIVE_STREAM = ("live-stream",)
 AIRFLOW = ("airflow-api", "airflow-scheduler", "airflow-dag-processor")
 #: Not a setting: where a test may listen as Slack.
 SLACK_PORT = "SLACK_PORT"
@@ -120,6 +121,8 @@ def stack_environment(runtime: Path) -> dict[str, str]:
         "LOGLAKE_RUNTIME_DIR": str(runtime),
         "LOGLAKE_JARS_DIR": str(settings().runtime.jars_dir),
         "LOGLAKE_STREAM_TRIGGER_SECONDS": "2",
+        # So that a test need not wait for minutes until a window is closed.
+        "LOGLAKE_LIVE_LATENESS_SECONDS": "10",
         # Tests trigger the DAG themselves; a scheduled run would load what another test is counting.
         "LOGLAKE_AIRFLOW_SCHEDULE": "0 0 1 1 *",
         "LOGLAKE_MAINTENANCE_SCHEDULE": "0 0 1 1 *",

@@ -32,7 +32,7 @@ Output = Annotated[Path | None, typer.Option("--output", callback=_in_a_folder, 
 
 @bench.callback(invoke_without_command=True)
 def measure_something(context: typer.Context) -> None:
-    """Measure: rates and ratios (also without a command), history, dbt's build, sustained load, scheduled runs, Airflow's share, idle."""
+    """Measure: rates and ratios (also without a command), history, dbt's build, sustained load, live, scheduled runs, Airflow, idle."""
     if context.invoked_subcommand is None:
         rates()
 
@@ -157,6 +157,24 @@ def overhead(
         table.add_row(part.task, *(f"{seconds:.2f}" for seconds in (part.waited, part.started, part.around, part.work)))
     out.print(table)
     out.print(f"beyond the work, a task: {report.per_task:.2f} s ({report.least:.2f} to {report.most:.2f}; at most 1.5)")
+    _write(output, asdict(report))
+
+
+@bench.command()
+def live(
+    rate: Annotated[int, typer.Option(min=1, help="Events per second.")] = 1000,
+    seconds: Annotated[int, typer.Option(min=10, help="How long the rate is held.")] = 60,
+    output: Output = None,
+) -> None:
+    """How long after Kafka has a record the live windows count it, with everything running."""
+    from bench.live import measure
+
+    report = measure(rate, seconds, _tell)
+    table = _table(f"{report.sent:,.0f} events/s for {seconds} s, {report.samples} samples", "seconds to the live windows", "")
+    for name, found in (("median", report.median), ("95th percentile", report.p95), ("longest", report.longest)):
+        table.add_row(name, f"{found:.2f}")
+    out.print(table)
+    out.print(f"a batch takes {report.batch_ms:.0f} ms; cores: " + ", ".join(f"{name} {cores:.2f}" for name, cores in report.cores.items()))
     _write(output, asdict(report))
 
 

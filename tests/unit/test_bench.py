@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.history import fills
+from bench.live import spread
 from bench.overhead import Part, per_task, split
 from bench.schedule import Report, Seen
 from bench.sustain import Step
@@ -86,3 +87,8 @@ def test_what_a_run_took_is_the_work_of_its_tasks_and_the_rest() -> None:
 
     assert parts == [Part("first", 0.5, 0.5, 2.0, 2.0), Part("second", 1.0, 0.5, 0.5, 3.0)]
     assert per_task(10.0, 21.0, parts) == 3.0
+
+
+def test_the_spread_of_delays_is_median_95th_percentile_and_longest() -> None:
+    assert spread([float(number) for number in range(101)]) == (50.0, 95.0, 100.0)
+    assert spread([1.0, 2.0]) == pytest.approx((1.5, 1.95, 2.0))
