@@ -179,6 +179,7 @@ def test_live_refreshes_by_itself_and_does_not_jump(visit: Visit) -> None:
     assert before > 0
     with clients.postgres("loader") as connection:
         connection.execute("update live.stream_state set updated_at = now(), batch_rows = 4242")
+        connection.execute("update ops.stream_heartbeat set seen_at = now() where stream = 'live'")
     expect(visit.page.get_by_text("last batch 4,242 records")).to_be_attached(timeout=60_000)
     assert _scrolled(visit.page) == before
 
