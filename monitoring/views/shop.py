@@ -101,7 +101,7 @@ def searches_and_errors() -> None:
             if frame.empty:
                 parts.empty("Nobody searched in this range")
             else:
-                labels = {"searches": "Searches", "sessions": "Sessions", "without_result": "No result"}
+                labels = {"searches": "Searches", "without_result": "No result"}
                 columns = {
                     "query": st.column_config.TextColumn("Text", width="medium"),
                     **{name: whole(label, format="localized") for name, label in labels.items()},
