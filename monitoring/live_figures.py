@@ -40,9 +40,8 @@ def freshness(state: pd.DataFrame) -> Freshness:
     age, silent = float(row["age_seconds"]), row["silent_seconds"]
     newest = f"newest event {text.moment(row['max_event_time'])}" if pd.notna(row["max_event_time"]) else "no event yet"
     if pd.isna(silent) or silent > STALE_SECONDS:
-        return Freshness(
-            f"stale for {text.span(age)}", "orange", "history", f"the live stream is silent: `loglake logs live-stream`; {newest}"
-        )
+        since = text.span(age if pd.isna(silent) else float(silent))
+        return Freshness(f"stale for {since}", "orange", "history", f"the live stream is silent: `loglake logs live-stream`; {newest}")
     if age > STALE_SECONDS:
         return Freshness("quiet", "blue", "bedtime", f"the live stream runs, and nothing has come for {text.span(age)}; {newest}")
     batch = f"last batch {int(row['batch_rows']):,} records in {text.span(row['batch_ms'] / 1000)}"

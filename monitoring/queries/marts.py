@@ -102,7 +102,8 @@ PRODUCTS = Query(
 SEARCHES = Query(
     "shop_searches",
     f"""{_UPTO}
-    select query, count(*) as searches, count(*) filter (where result_count = 0) as without_result, avg(result_count)::float8 as average_results
+    select query, count(*) as searches, count(*) filter (where result_count = 0) as without_result,
+           avg(result_count)::float8 as average_results
     from upto, marts.dim_date join marts.fact_search using (date_sk)
     where timestamp > upto.at - greatest(%(length)s, interval '1 hour') - interval '1 hour' and query is not null
     group by 1 order by 2 desc, 1 limit %(rows)s

@@ -165,3 +165,20 @@ def test_the_pages_as_pictures(visit: Visit, pictures: Path) -> None:
         expect(visit.page.get_by_test_id("stSkeleton")).to_have_count(0)
         visit.page.screenshot(path=pictures / f"monitor-{name}.png")
     assert settings().monitor.port
+
+
+def test_a_foreign_name_for_this_machine_reaches_no_page(served: str) -> None:
+    """As a page elsewhere would ask that lets its name lead here (DNS rebinding): its socket is refused."""
+    wanted = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    with clients.web() as session:
+        own = session.get(f"{served}/_stcore/stream", headers=wanted, timeout=20, stream=True)
+        foreign = session.get(
+            f"{served}/_stcore/stream", headers={**wanted, "Host": "evil.example", "Origin": "http://evil.example"}, timeout=20
+        )
+    assert (own.status_code, foreign.status_code) == (101, 403)
+    own.close()

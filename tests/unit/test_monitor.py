@@ -172,7 +172,7 @@ def test_lag_is_by_partition_from_what_the_topic_still_has():
 
 
 def test_the_live_view_says_that_it_is_stale():
-    row = {"age_seconds": 300.0, "silent_seconds": 200.0, "max_event_time": pd.Timestamp(NOW), "batch_rows": 5, "batch_ms": 100}
+    row = {"age_seconds": 300.0, "silent_seconds": 300.0, "max_event_time": pd.Timestamp(NOW), "batch_rows": 5, "batch_ms": 100}
     assert live_figures.freshness(pd.DataFrame([row])).word == "stale for 5 min"
     assert live_figures.freshness(pd.DataFrame([{**row, "silent_seconds": 2.0}])).word == "quiet"
     assert live_figures.freshness(pd.DataFrame([{**row, "silent_seconds": 2.0, "age_seconds": 2.0}])).word == "live"
