@@ -10,7 +10,7 @@ from monitoring.filters import Filter
 from monitoring.parts import Figure
 from monitoring.queries import Query, live
 
-#: Older than this the live view is shown as stale.
+#: The live stream says every ten seconds that it is there; silent for longer than this, it is taken for down.
 STALE_SECONDS = 30.0
 _PERCENTILES = {"latency_p50_ms": "p50", "latency_p95_ms": "p95", "latency_p99_ms": "p99"}
 _COUNTED = {
@@ -33,14 +33,17 @@ class Freshness:
 
 
 def freshness(state: pd.DataFrame) -> Freshness:
-    """By the row of the stream's own state; stale when it has not been written for a while."""
+    """By the stream's own state and heartbeat: stale when it is silent, quiet when it runs and nothing comes."""
     if state.empty:
         return Freshness("not started", "gray", "hourglass_empty", "the live stream has not reported yet: `loglake logs live-stream`")
     row = state.iloc[0]
-    age = float(row["age_seconds"])
+    age, silent = float(row["age_seconds"]), row["silent_seconds"]
     newest = f"newest event {text.moment(row['max_event_time'])}" if pd.notna(row["max_event_time"]) else "no event yet"
+    if pd.isna(silent) or silent > STALE_SECONDS:
+        since = text.span(age if pd.isna(silent) else float(silent))
+        return Freshness(f"stale for {since}", "orange", "history", f"the live stream is silent: `loglake logs live-stream`; {newest}")
     if age > STALE_SECONDS:
-        return Freshness(f"stale for {text.span(age)}", "orange", "history", f"nothing new has come; {newest}")
+        return Freshness("quiet", "blue", "bedtime", f"the live stream runs, and nothing has come for {text.span(age)}; {newest}")
     batch = f"last batch {int(row['batch_rows']):,} records in {text.span(row['batch_ms'] / 1000)}"
     return Freshness("live", "green", "sensors", f"updated {text.span(age)} ago, {newest}, {batch}")
 

@@ -128,14 +128,21 @@ def _live(inputs: Inputs) -> Stage:
     said = inputs.live
     if said is None:
         return Stage("Live windows", "unknown", (("last batch", NOTHING),), "the live stream has not reported", is_branch=True)
-    stale = said["age_seconds"] > said["stale_seconds"]
+    silent = said["silent_seconds"]
+    stale = silent is None or silent > said["stale_seconds"]
     facts = (
         ("last batch", ago(said["updated_at"], inputs.now)),
         ("took", span(said["batch_ms"] / 1000)),
         ("records", number(said["batch_rows"])),
         ("watermark", ago(said["watermark"], inputs.now)),
     )
-    return Stage("Live windows", "late" if stale else "ok", facts, "nothing new has come for a while" if stale else "", is_branch=True)
+    return Stage(
+        "Live windows",
+        "down" if stale else "ok",
+        facts,
+        "the live stream is silent: see `loglake logs live-stream`" if stale else "",
+        is_branch=True,
+    )
 
 
 def _rate(value: float | None) -> str:

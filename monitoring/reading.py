@@ -11,7 +11,7 @@ from monitoring.database import airflow_database, database
 from monitoring.queries import Query
 
 #: What changes with each load only is kept for longer.
-_SETTLED_SECONDS = 30.0
+_SETTLED_SECONDS = 60.0
 #: Different ranges and filters that are remembered.
 _ENTRIES = 500
 

@@ -23,6 +23,7 @@ def fill_live(database: str, events: Sequence[Event], now: datetime) -> None:
                 _window(connection, width, start, inside, now)
         _tail(connection, sorted(events, key=lambda event: event.event_ts)[-500:])
         newest = max(event.event_ts for event in events)
+        connection.execute("insert into ops.stream_heartbeat values ('live', 'q', 'r', %s, 0)", [now])
         connection.execute("insert into live.late_count values (%s, 3), (%s, 1)", [newest - 2 * MINUTE, newest - MINUTE])
         connection.execute(
             "insert into live.stream_state values ('live', 'q', 'LogEvents', 't', '{}', 7, %s, 0, 4, 0, 350, %s, %s, %s)",

@@ -1,19 +1,19 @@
 """The live windows, the newest events, and what the live stream says of itself.
 
-Windows are of event time, so a range ends at the newest window that is there, not at this moment: a replay of old events shows as live.
-Ranges up to 15 minutes are shown by windows of 10 s, longer ones by every sixth of the sliding
-windows of 60 s, which touch without overlap.
+Windows are of event time, so a range ends at the newest window that has begun, not at this moment: a replay of old events shows as live,
+and a producer whose clock is ahead moves nothing. Ranges up to 15 minutes are shown by windows of 10 s, longer ones by every sixth of the
+sliding windows of 60 s, which touch without overlap.
 """
 
 from monitoring.queries import Query
 
 #: Of the windows wanted: those of the width that the range asks for.
 WINDOWS = """
-with newest as (select max(window_start) as at from live.window_total where width_seconds = 10),
+with newest as (select max(window_start) as at from live.window_total where width_seconds = 10 and window_start <= now()),
 wanted as (
     select total.* from live.window_total as total, newest
     where width_seconds = case when %(length)s <= interval '15 minutes' then 10 else 60 end
-        and window_start > newest.at - %(length)s
+        and window_start > newest.at - %(length)s and window_start <= newest.at
         and (width_seconds = 10 or extract(second from window_start) = 0)
 )
 """
@@ -27,40 +27,34 @@ TOTALS = Query(
     """,  # noqa: S608 - a constant
     10_000,
 )
-#: The newest two whole minutes that do not overlap, and those before for the line.
+#: The newest window of 60 s all of which has begun.
+_MINUTES_UPTO = """
+with upto as (
+    select max(window_start) - interval '50 seconds' as at from live.window_total where width_seconds = 10 and window_start <= now()
+)
+"""
+#: The windows of the last quarter of an hour, for the figures and their lines.
 MINUTES = Query(
     "live_minutes",
-    """
-    with upto as (
-        select least(
-            (select max(window_start) from live.window_total where width_seconds = 60),
-            (select max(window_start) from live.window_total where width_seconds = 10) - interval '50 seconds'
-        ) as at
-    )
+    f"""{_MINUTES_UPTO}
     select total.window_start, events, users, sessions, orders, errors, latency_p95_ms
     from live.window_total as total, upto
     where width_seconds = 60 and total.window_start <= upto.at and total.window_start > upto.at - interval '15 minutes'
     order by total.window_start limit %(rows)s
-    """,
+    """,  # noqa: S608 - a constant
     200,
 )
 REVENUE_MINUTES = Query(
     "live_revenue_minutes",
-    """
-    with upto as (
-        select least(
-            (select max(window_start) from live.window_total where width_seconds = 60),
-            (select max(window_start) from live.window_total where width_seconds = 10) - interval '50 seconds'
-        ) as at
-    )
+    f"""{_MINUTES_UPTO}
     select paid.window_start, currency, sum(paid.orders)::bigint as orders, sum(revenue)::float8 as revenue
     from live.window_revenue as paid, upto
     where width_seconds = 60 and paid.window_start <= upto.at and paid.window_start > upto.at - interval '15 minutes'
     group by 1, 2 order by 1, 2 limit %(rows)s
-    """,
+    """,  # noqa: S608
     2_000,
 )
-#: One dimension over time: its ten greatest keys, the others together.
+#: One dimension over time: its greatest keys, the others together, also those that the stream put together as `(other)`.
 BY_KEY = Query(
     "live_by_key",
     f"""{WINDOWS},
@@ -69,7 +63,7 @@ BY_KEY = Query(
         join live.window_count as held using (width_seconds, window_start)
         where held.dimension = %(dimension)s
     ),
-    greatest_keys as (select key from counted group by key order by sum(events) desc, key limit %(keys)s)
+    greatest_keys as (select key from counted where key <> '(other)' group by key order by sum(events) desc, key limit %(keys)s)
     select window_start, width_seconds, coalesce(greatest_keys.key, 'other') as key, sum(events)::bigint as events
     from counted left join greatest_keys using (key)
     group by 1, 2, 3 order by 1, 3 limit %(rows)s
@@ -135,9 +129,10 @@ TAIL = Query(
 STATE = Query(
     "live_state",
     """
-    select stream, batch_id, batch_rows, batch_rejected, batch_late, batch_repeated, batch_ms, max_event_time, watermark, updated_at,
-           extract(epoch from now() - updated_at)::float8 as age_seconds
-    from live.stream_state limit %(rows)s
+    select stream, state.batch_id, batch_rows, batch_rejected, batch_late, batch_repeated, batch_ms, max_event_time, watermark, updated_at,
+           extract(epoch from now() - updated_at)::float8 as age_seconds, extract(epoch from now() - seen_at)::float8 as silent_seconds
+    from live.stream_state as state left join ops.stream_heartbeat as beat using (stream)
+    limit %(rows)s
     """,
     1,
 )
@@ -160,7 +155,9 @@ LIVE_COUNTRIES = Query(
     """
     select distinct key as country from live.window_count
     where width_seconds = 60 and dimension = 'country'
-        and window_start > (select max(window_start) from live.window_total where width_seconds = 60) - interval '10 minutes'
+        and window_start > (
+            select max(window_start) from live.window_total where width_seconds = 60 and window_start <= now()
+        ) - interval '10 minutes'
     order by 1 limit %(rows)s
     """,
     400,

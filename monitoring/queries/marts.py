@@ -102,8 +102,8 @@ PRODUCTS = Query(
 SEARCHES = Query(
     "shop_searches",
     f"""{_UPTO}
-    select query, count(*) as searches, count(distinct session_id) as sessions,
-           count(*) filter (where result_count = 0) as without_result, avg(result_count)::float8 as average_results
+    select query, count(*) as searches, count(*) filter (where result_count = 0) as without_result,
+           avg(result_count)::float8 as average_results
     from upto, marts.dim_date join marts.fact_search using (date_sk)
     where timestamp > upto.at - greatest(%(length)s, interval '1 hour') - interval '1 hour' and query is not null
     group by 1 order by 2 desc, 1 limit %(rows)s
@@ -149,7 +149,7 @@ COUNTRIES = Query(
 COUNTRIES_OF_TYPE = Query(
     "geography_countries_of_type",
     f"""{_UPTO}
-    select geo_country as country, count(*) as events, count(distinct session_id) as sessions
+    select geo_country as country, count(*) as events
     from upto, marts.dim_date join marts.fact_event using (date_sk)
     where timestamp > upto.at - greatest(%(length)s, interval '1 hour') - interval '1 hour' and geo_country is not null
         and event_type = %(event_type)s
@@ -162,7 +162,7 @@ COUNTRIES_OF_TYPE = Query(
 CITIES = Query(
     "geography_cities",
     f"""{_UPTO}
-    select coalesce(geo_city, 'unknown') as city, count(*) as events, count(distinct session_id) as sessions
+    select coalesce(geo_city, 'unknown') as city, count(*) as events
     from upto, marts.dim_date join marts.fact_event using (date_sk)
     where timestamp > upto.at - greatest(%(length)s, interval '1 hour') - interval '1 hour' and geo_country = %(of)s
         and (%(event_type)s::text is null or event_type = %(event_type)s)

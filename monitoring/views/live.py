@@ -115,7 +115,7 @@ def payments() -> None:
                     "payment_method": "Method",
                     "currency": "Currency",
                     "orders": st.column_config.NumberColumn("Orders", format="localized"),
-                    "revenue": st.column_config.NumberColumn("Revenue", format="localized"),
+                    "revenue": st.column_config.NumberColumn("Revenue", format="accounting"),
                 }
                 parts.table(frame, "payments", "Orders and revenue by payment method and currency", columns)
     with right, parts.guarded("Late events"):

@@ -87,7 +87,7 @@ def products() -> None:
                 "category": "Category",
                 "currency": "Currency",
                 **{name: whole(label, format="localized") for name, label in labels.items()},
-                "revenue": whole("Revenue", format="localized"),
+                "revenue": whole("Revenue", format="accounting"),
             }
             parts.table(frame.fillna({"currency": ""}), "products", "Products by revenue", columns, height=390)
 
@@ -101,7 +101,7 @@ def searches_and_errors() -> None:
             if frame.empty:
                 parts.empty("Nobody searched in this range")
             else:
-                labels = {"searches": "Searches", "sessions": "Sessions", "without_result": "No result"}
+                labels = {"searches": "Searches", "without_result": "No result"}
                 columns = {
                     "query": st.column_config.TextColumn("Text", width="medium"),
                     **{name: whole(label, format="localized") for name, label in labels.items()},

@@ -8,12 +8,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
+from playwright.sync_api import Browser, Page, expect
 
 from loglake import clients
 from loglake.alerts import thresholds
 from loglake.settings import child_environment, settings
 from stack import monitor
+from tests.browser.visit import Visit
 from tests.monitorapp import PAGES, filled
 from tests.stackfixture import EmbeddedStack
 from tests.waiting import wait_for
@@ -21,8 +22,6 @@ from tests.waiting import wait_for
 pytestmark = pytest.mark.browser
 DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 SCREENS = {"desktop": (DESKTOP, "light"), "dark": (DESKTOP, "dark"), "phone": (PHONE, "light")}
-#: Streamlit looks for its server below the page's own path first, and finds it at the second try.
-_PROBES = re.compile(r"/_stcore/(health|host-config)$")
 #: But for the lines in Streamlit's own figures, whose marks have no text; the figure beside says what they show.
 _LOOKED_AT = {"exclude": [["[data-testid=stMetricChart]"]]}
 
@@ -38,34 +37,6 @@ def served(postgres: EmbeddedStack) -> Iterator[str]:
             wait_for("the monitor to answer", lambda: process.poll() is None and not service.lacks(None), 60)  # type: ignore[arg-type]
             yield monitor.base_url()
             process.terminate()
-
-
-class Visit:
-    """A page that is open, what it complained of, and what it asked for beyond this machine."""
-
-    def __init__(self, page: Page, address: str) -> None:
-        self.page = page
-        self.address = address
-        self.said: list[str] = []
-        self.asked: list[str] = []
-        page.on("console", self._hear)
-        page.on("pageerror", lambda error: self.said.append(str(error)))
-        page.on("request", self._see)
-
-    def _hear(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and not _PROBES.search(message.location["url"]):
-            self.said.append(f"{message.text} {message.location['url']}")
-
-    def _see(self, request: Request) -> None:
-        if not request.url.startswith((self.address, self.address.replace("http", "ws"), "data:", "blob:")):
-            self.asked.append(request.url)
-
-    def open(self, name: str, **params: str) -> None:
-        query = "&".join(f"{key}={value}" for key, value in params.items())
-        self.page.goto(f"{self.address}/{'' if name == 'live' else name}?{query}")
-        expect(self.page.get_by_role("heading", level=1)).to_have_text(name.capitalize())
-        expect(self.page.get_by_test_id("stStatusWidget")).to_have_count(0)
-        expect(self.page.get_by_test_id("stException")).to_have_count(0)
 
 
 @pytest.fixture
@@ -179,6 +150,7 @@ def test_live_refreshes_by_itself_and_does_not_jump(visit: Visit) -> None:
     assert before > 0
     with clients.postgres("loader") as connection:
         connection.execute("update live.stream_state set updated_at = now(), batch_rows = 4242")
+        connection.execute("update ops.stream_heartbeat set seen_at = now() where stream = 'live'")
     expect(visit.page.get_by_text("last batch 4,242 records")).to_be_attached(timeout=60_000)
     assert _scrolled(visit.page) == before
 
@@ -193,3 +165,20 @@ def test_the_pages_as_pictures(visit: Visit, pictures: Path) -> None:
         expect(visit.page.get_by_test_id("stSkeleton")).to_have_count(0)
         visit.page.screenshot(path=pictures / f"monitor-{name}.png")
     assert settings().monitor.port
+
+
+def test_a_foreign_name_for_this_machine_reaches_no_page(served: str) -> None:
+    """As a page elsewhere would ask that lets its name lead here (DNS rebinding): its socket is refused."""
+    wanted = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    with clients.web() as session:
+        own = session.get(f"{served}/_stcore/stream", headers=wanted, timeout=20, stream=True)
+        foreign = session.get(
+            f"{served}/_stcore/stream", headers={**wanted, "Host": "evil.example", "Origin": "http://evil.example"}, timeout=20
+        )
+    assert (own.status_code, foreign.status_code) == (101, 403)
+    own.close()

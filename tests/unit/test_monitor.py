@@ -143,7 +143,7 @@ def states(found):
 def test_stages_run_when_all_is_well():
     assert set(
         states(
-            inputs(live={"age_seconds": 1, "stale_seconds": 30, "updated_at": NOW, "batch_ms": 9, "batch_rows": 1, "watermark": NOW})
+            inputs(live={"silent_seconds": 1, "stale_seconds": 30, "updated_at": NOW, "batch_ms": 9, "batch_rows": 1, "watermark": NOW})
         ).values()
     ) == {"ok"}
 
@@ -172,9 +172,10 @@ def test_lag_is_by_partition_from_what_the_topic_still_has():
 
 
 def test_the_live_view_says_that_it_is_stale():
-    row = {"age_seconds": 300.0, "max_event_time": pd.Timestamp(NOW), "batch_rows": 5, "batch_ms": 100}
+    row = {"age_seconds": 300.0, "silent_seconds": 300.0, "max_event_time": pd.Timestamp(NOW), "batch_rows": 5, "batch_ms": 100}
     assert live_figures.freshness(pd.DataFrame([row])).word == "stale for 5 min"
-    assert live_figures.freshness(pd.DataFrame([{**row, "age_seconds": 2.0}])).word == "live"
+    assert live_figures.freshness(pd.DataFrame([{**row, "silent_seconds": 2.0}])).word == "quiet"
+    assert live_figures.freshness(pd.DataFrame([{**row, "silent_seconds": 2.0, "age_seconds": 2.0}])).word == "live"
     assert live_figures.freshness(pd.DataFrame()).word == "not started"
 
 

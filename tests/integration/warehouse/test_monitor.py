@@ -60,6 +60,7 @@ def test_every_page_opens(page: str) -> None:
 def test_live_shows_the_newest_minute(shop: str) -> None:
     with clients.postgres("loader", shop) as connection:
         connection.execute("update live.stream_state set updated_at = now()")
+        connection.execute("update ops.stream_heartbeat set seen_at = now() where stream = 'live'")
     app = opened("live")
     with clients.postgres("monitor", shop) as connection:
         newest = "select events from live.window_total where width_seconds = 60 and window_start <= (select max(window_start) - "
