@@ -13,6 +13,9 @@ from xdist.scheduler import LoadScopeScheduling
 from loglake.settings import generate_secrets, settings
 from tests.stackfixture import AIRFLOW, CORE, LAKE_STREAM, EmbeddedStack, embedded_stack
 
+#: Tests that share nothing with the whole stack of the session, and so run beside it.
+_BESIDE_THE_STACK = ("unit/", "integration/warehouse/", "faults/", "browser/test_monitor.py")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pictures", help="folder for the browser tests' screenshots, e.g. docs/images")
@@ -46,8 +49,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
     class ByServers(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            kind = next((kind for kind in ("unit", "integration/warehouse", "faults") if nodeid.startswith(f"tests/{kind}/")), "stack")
-            return nodeid.partition("::")[0] if kind == "unit" else kind
+            kind = next((kind for kind in _BESIDE_THE_STACK if nodeid.startswith(f"tests/{kind}")), "stack")
+            return nodeid.partition("::")[0] if kind == "unit/" else kind
 
     return ByServers(config, log)
 
