@@ -16,7 +16,7 @@ from loglake.settings import child_environment, settings
 from stack import monitor
 from tests.browser.visit import Visit
 from tests.monitorapp import PAGES, filled
-from tests.stackfixture import EmbeddedStack
+from tests.stackfixture import EmbeddedStack, free_ports
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.browser
@@ -28,9 +28,11 @@ _LOOKED_AT = {"exclude": [["[data-testid=stMetricChart]"]]}
 
 @pytest.fixture(scope="module")
 def served(postgres: EmbeddedStack) -> Iterator[str]:
-    """The address of the monitor on a filled warehouse."""
+    """The address of a monitor on a filled warehouse; on a port of its own, as the stack's may run too."""
     assert postgres.runtime.exists()
-    with filled("monitor_browser"):
+    with pytest.MonkeyPatch.context() as patch, filled("monitor_browser"):
+        patch.setenv("LOGLAKE_MONITOR_PORT", free_ports()["LOGLAKE_MONITOR_PORT"])
+        settings.cache_clear()
         service = monitor.service()
         environment = child_environment(**service.environment)
         with subprocess.Popen(service.command, cwd=service.directory, env=environment) as process:

@@ -8,6 +8,10 @@ from playwright.sync_api import ConsoleMessage, Page, Request, expect
 _PROBES = re.compile(r"/_stcore/(health|host-config)$")
 
 
+#: The first page of a process that has just started imports what it draws with.
+_FIRST = 60_000
+
+
 class Visit:
     """A page that is open, what it complained of, and what it asked for beyond this machine."""
 
@@ -31,6 +35,6 @@ class Visit:
     def open(self, name: str, **params: str) -> None:
         query = "&".join(f"{key}={value}" for key, value in params.items())
         self.page.goto(f"{self.address}/{'' if name == 'live' else name}?{query}")
-        expect(self.page.get_by_role("heading", level=1)).to_have_text(name.capitalize())
-        expect(self.page.get_by_test_id("stStatusWidget")).to_have_count(0)
+        expect(self.page.get_by_role("heading", level=1)).to_have_text(name.capitalize(), timeout=_FIRST)
+        expect(self.page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=_FIRST)
         expect(self.page.get_by_test_id("stException")).to_have_count(0)
