@@ -25,8 +25,11 @@ def ink(theme: str | None) -> str:
 
 
 def _when(name: str, *, days: bool) -> alt.X:
-    axis = alt.Axis(title=None, grid=False, labelOverlap="greedy", tickCount=6, format="%-d %b" if days else "%H:%M")
-    return alt.X(f"{name}:T", scale=alt.Scale(type="utc"), axis=axis)
+    return alt.X(f"{name}:T", scale=alt.Scale(type="utc"), axis=_times(days=days))
+
+
+def _times(*, days: bool) -> alt.Axis:
+    return alt.Axis(title=None, grid=False, labelOverlap="greedy", tickCount="day" if days else 6, format="%-d %b" if days else "%H:%M")
 
 
 def _value(name: str, title: str | None = None, form: str = "~s", **changes: object) -> alt.Y:
@@ -98,7 +101,7 @@ def columns(frame: pd.DataFrame, x: str, y: str, *, title: str, key: str | None 
     chart = alt.Chart(frame).mark_bar(color=ACCENT, cornerRadiusTopLeft=2, cornerRadiusTopRight=2)
     encoded = chart.encode(
         x=alt.X(f"{'utcyearmonthdate' if days else 'utcyearmonthdatehoursminutes'}({x}):T", scale=alt.Scale(type="utc"),
-                axis=alt.Axis(title=None, grid=False, labelOverlap="greedy", tickCount=6, format="%-d %b" if days else "%H:%M")),
+                axis=_times(days=days)),
         y=_value(y), tooltip=tips,
     )  # fmt: skip
     if key:

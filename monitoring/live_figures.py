@@ -89,9 +89,17 @@ def series_of(choice: Filter) -> tuple[Query, dict[str, Any]]:
     return live.TOTALS, {}
 
 
-def per_second(frame: pd.DataFrame) -> pd.DataFrame:
-    """With `rate`: a window's events by its width."""
-    return frame.assign(rate=frame["events"].astype(float) / frame["width_seconds"])
+def per_second(frame: pd.DataFrame, key: str | None = None) -> pd.DataFrame:
+    """`window_start`, the key's column if there is one, and `rate`: a window's events by its width.
+
+    A window in which nothing came has no row; here it has one, as a line from its neighbour to its neighbour would tell of events.
+    """
+    width = int(frame["width_seconds"].iloc[0])
+    every = pd.date_range(frame["window_start"].min(), frame["window_start"].max(), freq=f"{width}s", name="window_start")
+    named = frame if key else frame.assign(all="")
+    wide = named.pivot(index="window_start", columns=key or "all", values="events").reindex(every).astype(float).fillna(0.0)
+    rates = (wide / width).melt(ignore_index=False, value_name="rate").reset_index()
+    return rates if key else rates.drop(columns="all")
 
 
 def latencies(frame: pd.DataFrame) -> pd.DataFrame:

@@ -61,10 +61,10 @@ def by_country() -> None:
 
 
 def _country_table(frame: pd.DataFrame) -> None:
-    shown = frame.assign(share=frame["events"] / frame["events"].sum())
+    shown = frame.assign(share=100 * frame["events"] / frame["events"].sum())
     whole = {"events": "Events", "sessions": "Sessions"}
     columns = {name: st.column_config.NumberColumn(label, format="localized") for name, label in whole.items() if name in shown}
-    share = st.column_config.ProgressColumn("Share", format="percent", min_value=0, max_value=float(shown["share"].max()))
+    share = st.column_config.ProgressColumn("Share", format="%.1f%%", min_value=0, max_value=float(shown["share"].max()), width=110)
     order = ["country", *columns, "share"]
     parts.table(shown[order], "countries", "Countries by their events", {"country": "Country", **columns, "share": share}, height=370)
 

@@ -79,7 +79,7 @@ def by_key() -> None:
         if frame.empty:
             parts.empty("No events in this range")
             return
-        drawn = live_figures.per_second(frame)
+        drawn = live_figures.per_second(frame, "key")
         parts.chart(
             charts.stacked(drawn, "window_start", "rate", "key", title="events/s"),
             "by-key",

@@ -179,6 +179,14 @@ def test_the_live_view_says_that_it_is_stale():
     assert live_figures.freshness(pd.DataFrame()).word == "not started"
 
 
+def test_a_window_in_which_nothing_came_is_drawn_as_none() -> None:
+    starts = pd.to_datetime(["2026-03-04T12:00:00Z", "2026-03-04T12:00:30Z"])
+    frame = pd.DataFrame({"window_start": starts, "width_seconds": 10, "events": [100, 50]})
+    assert live_figures.per_second(frame)["rate"].tolist() == [10.0, 0.0, 0.0, 5.0]
+    keyed = live_figures.per_second(frame.assign(key=["a", "b"]), "key")
+    assert keyed.pivot(index="window_start", columns="key", values="rate").to_dict("list") == {"a": [10, 0, 0, 0], "b": [0, 0, 0, 5]}
+
+
 def test_a_figure_is_compared_with_the_window_that_ended_when_it_began():
     starts = [pd.Timestamp(NOW) + timedelta(seconds=10 * step) for step in range(7)]
     frame = pd.DataFrame({"window_start": starts, **{name: [100, 1, 1, 1, 1, 1, 150] for name in live_figures._COUNTED}})
