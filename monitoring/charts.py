@@ -32,8 +32,8 @@ def _times(*, days: bool) -> alt.Axis:
     return alt.Axis(title=None, grid=False, labelOverlap="greedy", tickCount="day" if days else 6, format="%-d %b" if days else "%H:%M")
 
 
-def _value(name: str, title: str | None = None, form: str = "~s", **changes: object) -> alt.Y:
-    return alt.Y(f"{name}:Q", axis=alt.Axis(title=title, format=form, tickCount=4, domain=False, ticks=False), **changes)  # type: ignore[arg-type]
+def _value(name: str, **changes: object) -> alt.Y:
+    return alt.Y(f"{name}:Q", axis=alt.Axis(title=None, format="~s", tickCount=4, domain=False, ticks=False), **changes)  # type: ignore[arg-type]
 
 
 def _legend(across: int = 3) -> alt.Legend:
@@ -113,7 +113,7 @@ def columns(frame: pd.DataFrame, x: str, y: str, *, title: str, key: str | None 
     return encoded.properties(height=HEIGHT)
 
 
-def bars(frame: pd.DataFrame, label: str, value: str, *, title: str, form: str = ",.4~f", one_colour: bool = True) -> alt.LayerChart:
+def bars(frame: pd.DataFrame, label: str, value: str, *, title: str, form: str = ",.4~f") -> alt.LayerChart:
     """Lying bars in the order of the rows, each with its figure behind it."""
     keys = list(frame[label])
     top = float(frame[value].max()) if len(frame) else 1.0
@@ -123,8 +123,6 @@ def bars(frame: pd.DataFrame, label: str, value: str, *, title: str, form: str =
         tooltip=[alt.Tooltip(f"{label}:N", title=""), alt.Tooltip(f"{value}:Q", title=title, format=form)],
     )
     bar = base.mark_bar(cornerRadiusEnd=3, height={"band": 0.62}, color=ACCENT)
-    if not one_colour:
-        bar = bar.encode(color=alt.Color(f"{label}:N", scale=colours(keys), legend=None))
     figures = base.mark_text(align="left", dx=6, color=GREY).encode(text=alt.Text(f"{value}:Q", format=form))
     return (bar + figures).properties(height=max(120, _BAR * len(frame) + 16))
 

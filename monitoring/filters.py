@@ -51,11 +51,6 @@ class Filter:
         return max(1, -(-self.length // timedelta(days=1)))
 
     @property
-    def params(self) -> dict[str, object]:
-        """For the queries, each of which takes what it needs."""
-        return {"length": self.length, "days": self.days, "country": self.country, "event_type": self.event_type, "device": self.device}
-
-    @property
     def chosen(self) -> list[str]:
         """What is filtered beside the time, for people."""
         values = {COUNTRY: self.country, EVENT_TYPE: self.event_type, DEVICE: self.device}

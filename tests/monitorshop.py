@@ -8,7 +8,6 @@ from itertools import chain
 from psycopg.types.json import Jsonb
 
 from loglake import clients
-from loglake.events import Event
 from producers import pools
 from producers.generator import shop_events
 from tests.livewindows import fill_live
@@ -112,7 +111,3 @@ def _incidents(connection: object, now: datetime) -> None:
         "insert into ops.outbox (incident_id, kind, subject, body, created_at) values (2, 'opened', 'PROBLEM: Service down: Kafka', %s, %s)"
     )
     connection.execute(told, ["no broker answers", now - timedelta(hours=5)])  # type: ignore[attr-defined]
-
-
-def visits(events: list[Event]) -> int:
-    return len({event.session_id for event in events})
