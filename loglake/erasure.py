@@ -46,19 +46,30 @@ where finished_at is null order by 1, 2, 3
 """
 _OPEN_SINCE = "select count(*) from ops.erasure where finished_at is null or finished_at >= %s"
 _ERASED = 'select topic, partition, array_agg("offset") from ops.erased_record group by topic, partition'
+#: What is booked, and what is the person's among the rows whose records the lake has retired.
 _IN_RAW = """
 with booked as (
     select topic, partition, "offset" from ops.erased_record where erasure_id = any(%(open)s)
 ), events as (
-    select count(*) as rows, max(kafka_timestamp) as newest from raw.log_events as event
+    select count(*) as rows, max(kafka_timestamp) as newest from raw.log_events as held
     where (topic, partition, "offset") in (select * from booked) or user_id = %(user_id)s and exists (
-        select from ops.retired_day as gone where gone.topic = event.topic and gone.partition = event.partition
-            and event."offset" between gone.first_offset and gone.last_offset
+        select from ops.retired_day as gone where gone.topic = held.topic and gone.partition = held.partition
+            and held."offset" between gone.first_offset and gone.last_offset
+    )
+), rejects as (
+    select count(*) as rows, max(kafka_timestamp) as newest from raw.rejected_events as held
+    where (topic, partition, "offset") in (select * from booked) or exists (
+        select from ops.retired_day as gone, unnest(%(needles)s::bytea[]) as needle
+        where gone.topic = held.topic and gone.partition = held.partition
+            and held."offset" between gone.first_offset and gone.last_offset and position(needle in held.payload) > 0
     )
 )
-select (select rows from events), (select count(*) from raw.rejected_events join booked using (topic, partition, "offset")),
-       greatest((select newest from events), (select max(newest_record) from ops.erasure where erasure_id = any(%(open)s)))
+select events.rows, rejects.rows,
+       greatest(events.newest, rejects.newest, (select max(newest_record) from ops.erasure where erasure_id = any(%(open)s)))
+from events, rejects
 """
+#: A mart keeps people whom both lake and raw have retired.
+_IN_MARTS = "select exists (select from marts.dim_users where user_id = %s)"
 #: The offsets of each topic's partitions.
 Offsets = dict[tuple[str, int], np.ndarray]
 
@@ -104,12 +115,19 @@ def positions(connection: psycopg.Connection) -> list[Position]:
     return [Position(*row) for row in connection.execute(_POSITIONS).fetchall()]
 
 
-def in_raw(connection: psycopg.Connection, open_ids: list[int], user_id: str) -> tuple[tuple[int, int], datetime | None]:
-    """How many events and rejects of these erasures raw still holds, events of the person that the lake has retired included.
+def in_warehouse(
+    connection: psycopg.Connection, open_ids: list[int], user_id: str, needles: list[bytes]
+) -> tuple[tuple[int, int], datetime | None]:
+    """How many events and rejects of these erasures raw still holds, those of the person that the lake has retired included.
 
-    And when the broker received the newest of all their records; None when there is none.
+    `needles`: bytes of which one is in each reject that holds the id. And when the broker received the newest of all their records, now
+    when nobody knows any more; None when the warehouse holds nothing of the person.
     """
-    events, rejects, newest = connection.execute(_IN_RAW, {"open": open_ids, "user_id": user_id}).fetchall()[0]
+    parameters = {"open": open_ids, "user_id": user_id, "needles": needles}
+    events, rejects, newest = connection.execute(_IN_RAW, parameters).fetchall()[0]
+    has_marts = connection.execute("select to_regclass('marts.dim_users') is not null").fetchone() == (True,)
+    if newest is None and has_marts and connection.execute(_IN_MARTS, [user_id]).fetchone() == (True,):
+        newest = datetime.now(UTC)
     return (events, rejects), newest
 
 

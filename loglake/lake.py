@@ -1,7 +1,10 @@
 """Reading the lake without Spark: Iceberg's metadata through PyIceberg, data files through WebHDFS and Arrow."""
 
 import io
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -126,32 +129,42 @@ def count(lake: StaticTable) -> LakeCount:
     # Asked after the snapshot was fixed: what is gone from it was booked before.
     with clients.postgres("monitor") as connection:
         erased, retired = erasure.offsets(connection), retirement.by_partition(connection)
-    held, rows, rejected = _positions(lake)
+    held = held_in(data_files(lake))
     topics: dict[str, dict[int, PartitionCount]] = {}
     none = np.array([], dtype=np.int64)
     for place in sorted(held.keys() | erased.keys() | retired.keys()):
-        counted = count_partition(held.get(place, none), erased.get(place, none), retired.get(place, Retired(0, ())))
+        offsets = held[place].offsets if place in held else none
+        counted = count_partition(offsets, erased.get(place, none), retired.get(place, Retired(0, ())))
         topics.setdefault(place[0], {})[place[1]] = counted
-    return LakeCount(topics, rows - rejected, rejected)
+    rejected = sum(source.rejected for source in held.values())
+    return LakeCount(topics, sum(len(source.offsets) for source in held.values()) - rejected, rejected)
 
 
 def offsets(lake: StaticTable) -> Offsets:
     """The offset of every row of the current snapshot."""
-    return _positions(lake)[0]
+    return {place: source.offsets for place, source in held_in(data_files(lake)).items()}
 
 
-def _positions(lake: StaticTable) -> tuple[Offsets, int, int]:
-    """The offset of every row of the current snapshot; the rows, and how many of them are rejects."""
+class Held(NamedTuple):
+    """The offset of every row of a Kafka partition, and how many of the rows are rejects."""
+
+    offsets: np.ndarray
+    rejected: int
+
+
+def held_in(files: Iterable[DataFile]) -> dict[tuple[str, int], Held]:
+    """What the data files hold of each topic's partitions."""
     found: dict[tuple[str, int], list[np.ndarray]] = {}
-    rejected = rows = 0
-    for file in data_files(lake):
+    rejected = Counter[tuple[str, int]]()
+    for file in files:
         table = read_columns(file, COUNTED)
-        rows += table.num_rows
-        rejected += table.num_rows - table["reject_reason"].null_count
-        for source in table.group_by(["topic", "partition"]).aggregate([("offset", "list")]).to_batches():
-            for topic, partition, values in zip(source["topic"], source["partition"], source["offset_list"], strict=True):
-                found.setdefault((topic.as_py(), partition.as_py()), []).append(values.values.to_numpy())
-    return {place: np.concatenate(parts) for place, parts in found.items()}, rows, rejected
+        sources = table.group_by(["topic", "partition"]).aggregate([("offset", "list"), ("reject_reason", "count")])
+        columns = (sources[name] for name in ("topic", "partition", "offset_list", "reject_reason_count"))
+        for topic, partition, offsets, bad in zip(*columns, strict=True):
+            place = topic.as_py(), partition.as_py()
+            found.setdefault(place, []).append(offsets.values.to_numpy())
+            rejected[place] += bad.as_py()
+    return {place: Held(np.concatenate(parts), rejected[place]) for place, parts in found.items()}
 
 
 def count_partition(held: np.ndarray, erased: np.ndarray, retired: Retired) -> PartitionCount:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
+from uuid import UUID
 
 import psycopg
 
@@ -16,10 +17,14 @@ from loglake.errors import BadInputError
 DDL = """
 create table if not exists ops.retirement (
     retirement_id bigint generated always as identity primary key,
+    token uuid not null default gen_random_uuid(),
     booked_at timestamptz not null,
-    deleted_at timestamptz
+    deleted_at timestamptz,
+    noted_at timestamptz
 );
 comment on table ops.retirement is 'One row per run of maintenance that retired days of the lake; deleted_at is null until they are gone';
+comment on column ops.retirement.token is 'Stands in the summary of the snapshot that deleted the days';
+comment on column ops.retirement.noted_at is 'When deleted_at was noted: later, when the run that deleted was killed';
 create table if not exists ops.retired_day (
     retirement_id bigint not null references ops.retirement,
     day date not null,
@@ -33,25 +38,27 @@ create table if not exists ops.retired_day (
 );
 comment on table ops.retired_day is 'Days (of kafka_timestamp) that the lake retired, by Kafka partition: how many records went';
 """
-#: The summary property of the snapshot that a retirement made: its id.
+#: The summary property of the snapshot that a retirement made: its token, as an older backup of Postgres would give its id away again.
 SNAPSHOT_PROPERTY = "loglake.retirement"
 
-_BOOK = "insert into ops.retirement (booked_at) values (clock_timestamp()) returning retirement_id"
+_BOOK = "insert into ops.retirement (booked_at) values (clock_timestamp()) returning retirement_id, token"
 _BOOK_DAY = "insert into ops.retired_day values (%s, %s, %s, %s, %s, %s, %s, %s)"
 _OPEN = """
-select retirement_id, booked_at, array_agg(distinct day) from ops.retirement join ops.retired_day using (retirement_id)
-where deleted_at is null group by 1, 2 order by 1
+select retirement_id, token, booked_at, array_agg(distinct day) from ops.retirement join ops.retired_day using (retirement_id)
+where deleted_at is null group by 1, 2, 3 order by 1
 """
-_OPEN_SINCE = "select count(*) from ops.retirement where deleted_at is null or deleted_at >= %s"
+_OPEN_SINCE = "select count(*) from ops.retirement where noted_at is null or noted_at >= %s"
+_FINISH = "update ops.retirement set deleted_at = %s, noted_at = clock_timestamp() where retirement_id = %s"
 _RANGES = """
 select topic, partition, sum(records)::bigint, array_agg(array[first_offset, last_offset] order by first_offset)
 from ops.retired_day join ops.retirement using (retirement_id)
 where deleted_at is not null or %s group by topic, partition
 """
-#: A rebuild makes raw and the manifests anew from what the lake holds then; what was retired later raw still has.
+#: A rebuild makes raw and the manifests anew from what the lake holds then; what was retired later raw still has. A day that is only booked
+#: may be gone.
 _ONLY_IN_WAREHOUSE = """
 select coalesce(sum(records), 0)::bigint, max(day) from ops.retired_day join ops.retirement using (retirement_id)
-where deleted_at > (select min(committed_at) from ops.load_manifest)
+where coalesce(deleted_at, booked_at) > (select min(committed_at) from ops.load_manifest)
 """
 
 
@@ -71,6 +78,7 @@ class Open(NamedTuple):
     """A retirement that was booked, and of which nobody has noted yet that its days are gone."""
 
     retirement_id: int
+    token: UUID
     booked_at: datetime
     days: list[date]
 
@@ -83,12 +91,12 @@ class Retired:
     ranges: tuple[tuple[int, int], ...]
 
 
-def book(connection: psycopg.Connection, days: Iterable[RetiredDay]) -> int:
-    """Note what is about to be deleted; the id of the retirement."""
+def book(connection: psycopg.Connection, days: Iterable[RetiredDay]) -> tuple[int, UUID]:
+    """Note what is about to be deleted; the id and the token of the retirement."""
     with connection.transaction(), connection.cursor() as cursor:
-        (retirement_id,) = cursor.execute(_BOOK).fetchall()[0]
+        retirement_id, token = cursor.execute(_BOOK).fetchall()[0]
         cursor.executemany(_BOOK_DAY, [(retirement_id, *day) for day in days])
-    return int(retirement_id)
+    return int(retirement_id), token
 
 
 def unfinished(connection: psycopg.Connection) -> list[Open]:
@@ -98,7 +106,7 @@ def unfinished(connection: psycopg.Connection) -> list[Open]:
 
 def finish(connection: psycopg.Connection, retirement_id: int, deleted_at: datetime) -> None:
     """Note when the days were gone."""
-    connection.execute("update ops.retirement set deleted_at = %s where retirement_id = %s", [deleted_at, retirement_id])
+    connection.execute(_FINISH, [deleted_at, retirement_id])
 
 
 def withdraw(connection: psycopg.Connection, retirement_id: int) -> None:

@@ -64,7 +64,7 @@ def run(user_id: str, on_step: OnStep, *, lose_retired: bool = False) -> Forgott
         found, files = _from_lake(admin, user_id)
         waiting = erasure.unfinished(admin)
         # Of days that the lake has retired only the warehouse still knows, until the rebuild.
-        in_raw, newest = erasure.in_raw(admin, waiting.ids, user_id)
+        in_raw, newest = erasure.in_warehouse(admin, waiting.ids, user_id, needles(user_id))
         if newest is None:
             return None
         rebuilt = rebuild.rebuild(admin, on_step)

@@ -98,12 +98,14 @@ def delete_files(spark: SparkSession, paths: Iterable[str], summary: Mapping[str
     table, left = iceberg_table(spark), set(paths)
     delete = table.newDelete().validateFilesExist()
     tasks = table.newScan().planFiles()
-    for file in (task.file() for task in java_iterator(tasks)):
-        if file.location() in left:
-            # Never by its path: to Py4J a string is first of all the argument of the protected deleteFile(String), which removes the file.
-            delete.deleteFile(file)
-            left.remove(file.location())
-    tasks.close()
+    try:
+        for file in (task.file() for task in java_iterator(tasks)):
+            if file.location() in left:
+                # Never by its path: Py4J would take the protected deleteFile(String), which removes the file itself.
+                delete.deleteFile(file)
+                left.remove(file.location())
+    finally:
+        tasks.close()
     if left:
         raise ServiceError(f"the lake changed meanwhile: {len(left)} of the data files that were to be deleted are not its own any more")
     for key, value in summary.items():
@@ -111,7 +113,8 @@ def delete_files(spark: SparkSession, paths: Iterable[str], summary: Mapping[str
     try:
         delete.commit()
     except Py4JJavaError as error:
-        raise ServiceError(f"the lake changed meanwhile, and nothing was deleted: {error.java_exception.getMessage()}") from error
+        # It may be there all the same (CommitStateUnknownException): the summary tells.
+        raise ServiceError(f"the lake's files could not be deleted: {error.java_exception.getMessage()}; the next run tells") from error
 
 
 def _actions(spark: SparkSession) -> Any:

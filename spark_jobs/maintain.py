@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
+import psycopg
 from pyiceberg.table import StaticTable
 from pyspark.sql import SparkSession
 
@@ -35,8 +36,12 @@ _COUNTED_ORPHANS = timedelta(hours=24)
 
 @dataclass
 class Work:
-    """What the steps share: the load's position, whether to change anything, and the Spark session, started when a step needs it."""
+    """What the steps share.
 
+    The connection that holds the lock, the load's position, whether to change anything, and the Spark session, started when it is needed.
+    """
+
+    connection: psycopg.Connection
     position: int | None
     dry_run: bool
     stack: ExitStack
@@ -53,7 +58,9 @@ def run(names: Sequence[str], *, dry_run: bool = False) -> list[Step]:
         stack.enter_context(rebuild.only_rebuild(connection))
         if lake.table() is None:
             return [Step(name, "there is no lake yet", 0.0) for name in names]
-        work = Work(merge.last_position(connection)[1], dry_run, stack)
+        if not dry_run:
+            retire.settle(connection, _bronze())
+        work = Work(connection, merge.last_position(connection)[1], dry_run, stack)
         return [_measured(name, step, work) for name, step in STEPS.items() if name in names]
 
 
@@ -85,7 +92,7 @@ def _bronze() -> StaticTable:
 
 
 def _retire(work: Work) -> Outcome:
-    return retire.run(_bronze, lambda: work.spark, dry_run=work.dry_run)
+    return retire.run(work.connection, _bronze, lambda: work.spark, dry_run=work.dry_run)
 
 
 def _compact(work: Work) -> Outcome:

@@ -1,114 +1,165 @@
 """Retention of the lake: days (of kafka_timestamp, UTC) older than `LOGLAKE_MAINTENANCE_LAKE_DAYS` are deleted whole, and booked.
 
-A day goes when the warehouse has all its rows. It is booked, its files are deleted in one commit, and that is noted: of a run that was
-killed in between, the next one tells from the lake which it had come to. Loads wait meanwhile; the stream and readers do not.
+A day goes when the warehouse has all its rows and the books of it are right. It is booked, its files are deleted in one commit, and that
+is noted: of a run that was killed in between, the next one tells from the lake which it had come to (`settle`). Loads wait for the delete;
+the stream and readers wait for nothing. The caller holds the lock of whatever remakes the lake.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import psycopg
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import StaticTable
 from pyspark.sql import SparkSession
 
 from loglake import erasure, lake, retirement
-from loglake.errors import ServiceError
+from loglake.errors import LoadInProgressError
+from loglake.lake import Held
 from loglake.retirement import RetiredDay
 from loglake.settings import settings
 from spark_jobs import lake_actions, lake_plan, merge
 
-#: Less than a load waits for the lock (LOGLAKE_LOAD_LOCK_TIMEOUT_SECONDS), as loads are held up meanwhile.
-_LOCK_SECONDS = 45.0
-_POSITION = ("topic", "partition", "offset", "reject_reason")
+#: How long a load that is at work is waited for: less than another one waits meanwhile (LOGLAKE_LOAD_LOCK_TIMEOUT_SECONDS).
+LOCK_SECONDS = 45.0
+_NONE = np.array([], dtype=np.int64)
 
 Outcome = tuple[str, dict[str, float]]
 
 
-def run(bronze: Callable[[], StaticTable], spark: Callable[[], SparkSession], *, dry_run: bool, today: date | None = None) -> Outcome:
+@dataclass
+class Plan:
+    """The files and the counts of each day that may go, and how many days wait, by what for."""
+
+    files: dict[date, list[DataFile]] = field(default_factory=dict)
+    counts: list[RetiredDay] = field(default_factory=list)
+    waiting: dict[str, int] = field(default_factory=dict)
+
+    def outcome(self, before: date, done: str) -> Outcome:
+        records = sum(day.records for day in self.counts)
+        note = f"{len(self.files):,} days before {before} ({records:,} records) {done}"
+        note += "".join(f", {days:,} wait for {what}" for what, days in self.waiting.items())
+        return note, {"days": len(self.files), "records": records, "days_left": sum(self.waiting.values())}
+
+
+def run(
+    connection: psycopg.Connection,
+    bronze: Callable[[], StaticTable],
+    spark: Callable[[], SparkSession],
+    *,
+    dry_run: bool,
+    today: date | None = None,
+) -> Outcome:
     """Retire what is due; `bronze` reads the table's present state, `spark` starts the session when one is needed."""
     keep = settings().maintenance.lake_days
+    if not keep:
+        return "kept for ever", {}
     before = (today or datetime.now(UTC).date()) - timedelta(days=keep)
-    is_due = bool(keep) and any(day < before for day in lake_plan.records_by_day(bronze()))
-    if is_due and not dry_run:
-        # Before the lock: who waits for it should not wait for Spark to start too.
-        spark()
-    with merge.only_loader(_LOCK_SECONDS) as connection:
-        if not dry_run:
-            settle(connection, bronze())
-        if not keep:
-            return "kept for ever", {}
-        if not is_due:
-            return f"no day before {before} is left", {"days": 0, "records": 0}
-        return _retire(connection, bronze(), spark, before, dry_run=dry_run)
+    planned = plan(connection, bronze(), before)
+    if dry_run or not planned.files:
+        return planned.outcome(before, "would be retired" if dry_run else "retired")
+    session = spark()
+    try:
+        with merge.only_loader(LOCK_SECONDS):
+            _keep_unchanged(planned, bronze())
+            if planned.files:
+                _delete(connection, session, planned)
+    except LoadInProgressError:
+        planned = Plan(waiting={**planned.waiting, "a load that is at work": len(planned.files)})
+    return planned.outcome(before, "retired")
+
+
+def plan(connection: psycopg.Connection, bronze: StaticTable, before: date) -> Plan:
+    """What may go of the days before that one."""
+    planned = Plan()
+    by_day = _files_by_day(bronze, before)
+    if by_day and erasure.unfinished(connection).ids:
+        planned.waiting["an erasure to be finished"] = len(by_day)
+        return planned
+    position, erased = merge.last_position(connection)[1], erasure.offsets(connection)
+    is_known = position is not None and bronze.snapshot_by_id(position) is not None
+    loaded = lake_plan.records_by_day(bronze, position) if by_day and is_known else {}
+    for day, files in by_day.items():
+        if loaded.get(day) != sum(file.record_count for file in files):
+            planned.waiting["a load"] = planned.waiting.get("a load", 0) + 1
+            continue
+        held = lake.held_in(files)
+        if all(is_whole(source.offsets, erased.get(place, _NONE)) for place, source in held.items()):
+            planned.files[day] = files
+            planned.counts += counts_of(day, held)
+        else:
+            what = "books that are right (`loglake reconcile`)"
+            planned.waiting[what] = planned.waiting.get(what, 0) + 1
+    return planned
+
+
+def is_whole(offsets: np.ndarray, erased: np.ndarray) -> bool:
+    """Whether every offset between the first and the last is there once, or was erased: a hole could not be told from the retired later."""
+    first, last = offsets.min(), offsets.max()
+    gone = np.count_nonzero((erased >= first) & (erased <= last))
+    return len(np.unique(offsets)) == len(offsets) and last - first + 1 == len(offsets) + gone
+
+
+def counts_of(day: date, held: Mapping[tuple[str, int], Held]) -> list[RetiredDay]:
+    """What a day holds, by Kafka partition."""
+    return [
+        RetiredDay(day, *place, len(source.offsets), source.rejected, int(source.offsets.min()), int(source.offsets.max()))
+        for place, source in sorted(held.items())
+    ]
 
 
 def settle(connection: psycopg.Connection, bronze: StaticTable) -> None:
     """Finish the books of retirements that were killed: what they booked is gone, or it is still there and the booking is taken back."""
+    waiting = retirement.unfinished(connection)
+    if not waiting:
+        return
     deleted_at = {
         snapshot.summary[retirement.SNAPSHOT_PROPERTY]: datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC)
         for snapshot in bronze.snapshots()
         if snapshot.summary
     }
-    for found in retirement.unfinished(connection):
-        at = deleted_at.get(str(found.retirement_id))
-        if at is None and not lake_plan.records_by_day(bronze).keys().isdisjoint(found.days):
+    there = lake_plan.records_by_day(bronze)
+    for found in waiting:
+        at = deleted_at.get(str(found.token))
+        if at is None and not there.keys().isdisjoint(found.days):
             retirement.withdraw(connection, found.retirement_id)
         else:
             retirement.finish(connection, found.retirement_id, at or found.booked_at)
 
 
-def _retire(
-    connection: psycopg.Connection, bronze: StaticTable, spark: Callable[[], SparkSession], before: date, *, dry_run: bool
-) -> Outcome:
-    if erasure.unfinished(connection).ids:
-        raise ServiceError("an erasure is not finished, so no day of the lake is retired: run `loglake forget` again, for the same user")
-    days, waiting = retirable(bronze, merge.last_position(connection)[1], before)
-    files = [file for file in lake.data_files(bronze) if lake_plan.day_of(file) in days]
-    records = sum(file.record_count for file in files)
-    facts: dict[str, float] = {"days": len(days), "records": records, "days_left": len(waiting)}
-    note = f"{len(days):,} days before {before} ({records:,} records) {'would be retired' if dry_run else 'retired'}"
-    if waiting:
-        note += f", {len(waiting):,} wait for a load"
-    if files and not dry_run:
-        _delete(connection, spark(), files)
-    return note, facts
+def _files_by_day(bronze: StaticTable, before: date) -> dict[date, list[DataFile]]:
+    found: dict[date, list[DataFile]] = {}
+    for file in lake.data_files(bronze):
+        if (day := lake_plan.day_of(file)) < before:
+            found.setdefault(day, []).append(file)
+    return dict(sorted(found.items()))
 
 
-def retirable(bronze: StaticTable, position: int | None, before: date) -> tuple[set[date], set[date]]:
-    """The days before that one of which the load's snapshot has every record, and those that must wait for a load."""
-    due = {day: records for day, records in lake_plan.records_by_day(bronze).items() if day < before}
-    if position is None or bronze.snapshot_by_id(position) is None:
-        return set(), set(due)
-    loaded = lake_plan.records_by_day(bronze, position)
-    ready = {day for day, records in due.items() if loaded[day] == records}
-    return ready, due.keys() - ready
+def _keep_unchanged(planned: Plan, bronze: StaticTable) -> None:
+    """Leave out days that somebody has written to since they were counted."""
+    now = _files_by_day(bronze, max(planned.files) + timedelta(days=1))
+    changed = {day for day, files in planned.files.items() if _paths(now.get(day, [])) != _paths(files)}
+    for day in changed:
+        del planned.files[day]
+    planned.counts = [count for count in planned.counts if count.day not in changed]
+    if changed:
+        planned.waiting["the next run"] = len(changed)
 
 
-def _delete(connection: psycopg.Connection, spark: SparkSession, files: list[DataFile]) -> None:
+def _paths(files: Iterable[DataFile]) -> set[str]:
+    return {file.file_path for file in files}
+
+
+def _delete(connection: psycopg.Connection, spark: SparkSession, planned: Plan) -> None:
     """Book what the files hold, delete them in one commit, and note that they are gone."""
-    days = count(files)
-    retirement_id = retirement.book(connection, days)
+    retirement_id, token = retirement.book(connection, planned.counts)
     reached: dict[str, dict[int, int]] = {}
-    for day in days:
-        last = reached.setdefault(day.topic, {})
-        last[day.partition] = max(day.last_offset, last.get(day.partition, -1))
+    for count in planned.counts:
+        last = reached.setdefault(count.topic, {})
+        last[count.partition] = max(count.last_offset, last.get(count.partition, -1))
     lake_actions.note_reached(spark, reached)
-    lake_actions.delete_files(spark, [file.file_path for file in files], {retirement.SNAPSHOT_PROPERTY: str(retirement_id)})
+    paths = [file.file_path for files in planned.files.values() for file in files]
+    lake_actions.delete_files(spark, paths, {retirement.SNAPSHOT_PROPERTY: str(token)})
     retirement.finish(connection, retirement_id, datetime.now(UTC))
-
-
-def count(files: list[DataFile]) -> list[RetiredDay]:
-    """What the files hold, by day and Kafka partition; ServiceError when a record is there twice, as then the books are not right."""
-    found: dict[tuple[date, str, int], list[tuple[int, bool]]] = {}
-    for file in files:
-        for row in lake.read_columns(file, _POSITION).to_pylist():
-            place = (lake_plan.day_of(file), row["topic"], row["partition"])
-            found.setdefault(place, []).append((row["offset"], row["reject_reason"] is not None))
-    days = []
-    for (day, topic, partition), rows in sorted(found.items()):
-        offsets = {offset for offset, _ in rows}
-        if len(offsets) != len(rows):
-            raise ServiceError(f"the lake holds records of partition {partition} of {topic} twice on {day}: see `loglake reconcile`")
-        days.append(RetiredDay(day, topic, partition, len(rows), sum(is_bad for _, is_bad in rows), min(offsets), max(offsets)))
-    return days

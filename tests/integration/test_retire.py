@@ -94,8 +94,10 @@ def test_a_run_killed_before_or_after_the_delete_is_made_good(
     for victim, name, gone in ((lake_actions, "delete_files", False), (retirement, "finish", True)):
         with monkeypatch.context() as patch:
             patch.setattr(victim, name, die)
-            with pytest.raises(KeyboardInterrupt):
-                retire.run(table, lambda: spark, dry_run=False, today=second_day)
+            with clients.postgres("loader") as connection:
+                retire.settle(connection, table())
+                with pytest.raises(KeyboardInterrupt):
+                    retire.run(connection, table, lambda: spark, dry_run=False, today=second_day)
         assert (DAYS[0] not in days_in_lake()) is gone
         half_way = pipeline.books(lake_stream)
         assert half_way["findings"] == []

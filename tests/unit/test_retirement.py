@@ -9,6 +9,7 @@ from loglake.balance import balance, differs_at_load
 from loglake.cli.batch import print_books
 from loglake.lake import LakeCount, count_partition
 from loglake.retirement import Retired
+from spark_jobs.retire import is_whole
 from tests.unit.test_books import FACTS, LOADED
 
 pytestmark = pytest.mark.unit
@@ -19,6 +20,14 @@ SHORT = replace(
     lake=LakeCount({"t": {**FACTS.lake.topics["t"], 0: count_partition(np.arange(20, 60), NONE, Retired(20, ((0, 19),)))}}, 78, 2),
     loaded=replace(LOADED, lake_retired=20, lake_retired_rejected=1),
 )
+
+
+@pytest.mark.parametrize(
+    ("offsets", "erased", "whole"),
+    [([3, 4, 5], [], True), ([3, 5], [4, 9], True), ([3, 5], [9], False), ([3, 3, 4], [], False), ([3, 3], [4], False), ([7], [], True)],
+)
+def test_a_day_with_a_hole_or_a_repeated_record_is_kept(offsets, erased, whole):
+    assert is_whole(np.array(offsets), np.array(erased, dtype=np.int64)) == whole
 
 
 def test_retired_records_account_for_their_offsets_and_no_others():

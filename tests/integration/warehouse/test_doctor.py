@@ -15,7 +15,7 @@ from tests.warehouserows import empty_warehouse
 pytestmark = pytest.mark.integration
 _MADE = """
 select relnamespace::regnamespace || '.' || relname from pg_class
-where relnamespace::regnamespace::text in ('raw', 'ops') and relkind in ('r', 'p') and not relispartition
+where relnamespace::regnamespace::text in ('raw', 'ops', 'live') and relkind in ('r', 'p') and not relispartition
 """
 
 

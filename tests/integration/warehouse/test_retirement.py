@@ -35,19 +35,20 @@ def connection(warehouse: str) -> Iterator[psycopg.Connection]:
 
 
 def retired(connection: psycopg.Connection, at: datetime, *days: RetiredDay) -> None:
-    retirement.finish(connection, retirement.book(connection, days), at)
+    retirement.finish(connection, retirement.book(connection, days)[0], at)
 
 
 def test_a_retirement_counts_when_it_is_finished_and_is_open_until_then(connection: psycopg.Connection) -> None:
     began = datetime.now(UTC)
-    first = retirement.book(connection, WENT)
-    ((open_id, booked_at, days),) = retirement.unfinished(connection)
-    assert (open_id, days) == (first, [DAY, DAY + timedelta(1)])
+    first, token = retirement.book(connection, WENT)
+    ((open_id, known_by, booked_at, days),) = retirement.unfinished(connection)
+    assert (open_id, known_by, days) == (first, token, [DAY, DAY + timedelta(1)])
     assert booked_at >= began
     assert retirement.by_partition(connection) == {}
     assert retirement.open_since(connection, datetime.now(UTC)) == 1
 
-    retirement.finish(connection, first, datetime.now(UTC))
+    # noted only now, though it was gone before
+    retirement.finish(connection, first, began - MINUTE)
 
     assert retirement.unfinished(connection) == []
     assert retirement.by_partition(connection) == {("t", 0): Retired(8, ((10, 14), (15, 17))), ("t", 1): Retired(2, ((3, 9),))}
@@ -56,7 +57,7 @@ def test_a_retirement_counts_when_it_is_finished_and_is_open_until_then(connecti
 
 
 def test_a_booking_is_taken_back_whole(connection: psycopg.Connection) -> None:
-    retirement.withdraw(connection, retirement.book(connection, WENT))
+    retirement.withdraw(connection, retirement.book(connection, WENT)[0])
     assert retirement.unfinished(connection) == []
     assert retirement.by_partition(connection, unfinished=True) == {}
 
@@ -90,12 +91,27 @@ def test_a_rebuild_has_to_be_told_that_it_may_lose_what_only_the_warehouse_holds
     retirement.require_accepted_loss(connection, accepted=True)
 
 
+def test_a_day_that_is_only_booked_may_be_gone_from_the_lake_already(connection: psycopg.Connection) -> None:
+    connection.execute(_LOAD, [1, None, 11, datetime.now(UTC) - MINUTE, datetime.now(UTC) - MINUTE])
+    retirement.book(connection, WENT)
+    with pytest.raises(BadInputError, match="10 records"):
+        retirement.require_accepted_loss(connection, accepted=False)
+
+
 def test_of_a_person_whom_the_lake_has_retired_the_warehouse_still_knows(warehouse: str) -> None:
-    # offsets 1000 and 1001 of partition 0
-    deliver(warehouse, 1, [event(1), event(2, user=User(user_id="u2"))])
+    # offsets 1000 and 1001 of partition 0, and of partition 1 for the reject
+    deliver(warehouse, 1, [event(1), event(2, user=User(user_id="u2"))], rejected=1)
+    needles = [b'"u1"']
     with clients.postgres("postgres", warehouse) as admin:
-        assert erasure.in_raw(admin, [], "u1") == ((0, 0), None)
-        retired(admin, datetime.now(UTC), RetiredDay(DAY, "LogEvents", 0, 2, 0, 1000, 1001))
-        (events, rejects), newest = erasure.in_raw(admin, [], "u1")
-        assert (events, rejects, newest is not None) == (1, 0, True)
-        assert erasure.in_raw(admin, [], "nobody") == ((0, 0), None)
+        admin.execute("update raw.rejected_events set payload = %s", [b'{"user": "u1"'])
+        assert erasure.in_warehouse(admin, [], "u1", needles) == ((0, 0), None)
+        retired(
+            admin, datetime.now(UTC), RetiredDay(DAY, "LogEvents", 0, 2, 0, 1000, 1001), RetiredDay(DAY, "LogEvents", 1, 1, 1, 1000, 1000)
+        )
+        counts, newest = erasure.in_warehouse(admin, [], "u1", needles)
+        assert (counts, newest is not None) == ((1, 1), True)
+        assert erasure.in_warehouse(admin, [], "nobody", [b'"nobody"']) == ((0, 0), None)
+        # whom raw does not know any more either, a mart may
+        admin.execute("create table marts.dim_users (user_id text); insert into marts.dim_users values ('u3')")
+        counts, newest = erasure.in_warehouse(admin, [], "u3", [b'"u3"'])
+        assert (counts, newest is not None) == ((0, 0), True)
