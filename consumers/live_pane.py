@@ -16,6 +16,8 @@ RANKED = ("product", "search")
 SHOWN = 20
 #: A pane counts so many values of a dimension, the others as OTHER: who sends a new city with each event does not fill the memory.
 MOST_VALUES = 1000
+#: The same of pairs of payment method and currency.
+MOST_METHODS = 100
 OTHER = "(other)"
 QUANTILES = (0.5, 0.95, 0.99)
 #: 4096 registers: a standard error of 1.6 %.
@@ -70,13 +72,12 @@ class Pane:
             self.latency.update(float(row.latency_ms))
         for name in COUNTED:
             if (value := getattr(row, name)) is not None:
-                self._count(name, value, 1)
+                self._count(name, value)
         for name in RANKED:
             if value := getattr(row, name):
                 self.ranked[name].update(value)
         if row.payment_method is not None and row.currency is not None and row.amount is not None:
-            self.orders += 1
-            self._earn((row.payment_method, row.currency), 1, row.amount)
+            self._sell(row.payment_method, row.currency, row.amount)
 
     def quantiles(self) -> tuple[float | None, ...]:
         """The latency's QUANTILES; None without any latency."""
@@ -91,9 +92,14 @@ class Pane:
             found += [(name, value, events) for value, events in first]
         return found
 
-    def _count(self, name: str, value: str, events: int) -> None:
+    def _count(self, name: str, value: str) -> None:
         counter = self.counts[name]
-        counter[value if value in counter or len(counter) < MOST_VALUES else OTHER] += events
+        counter[value if value in counter or len(counter) < MOST_VALUES else OTHER] += 1
+
+    def _sell(self, method: str, currency: str, amount: Decimal) -> None:
+        self.orders += 1
+        is_known = (method, currency) in self.revenue or len(self.revenue) < MOST_METHODS
+        self._earn((method if is_known else OTHER, currency), 1, amount)
 
     def _earn(self, key: tuple[str, str], orders: int, amount: Decimal) -> None:
         before = self.revenue.get(key, (0, Decimal(0)))
@@ -138,9 +144,9 @@ def merged(panes: Iterable[Pane]) -> Pane:
         total.events += pane.events
         total.orders += pane.orders
         total.errors += pane.errors
+        # Without the bound of a pane: what a window once counted by name it must not count as OTHER later, as its row would stay.
         for name, counter in pane.counts.items():
-            for value, events in counter.items():
-                total._count(name, value, events)
+            total.counts[name].update(counter)
         for key, sums in pane.revenue.items():
             total._earn(key, *sums)
         users.update(pane.users)

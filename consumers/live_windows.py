@@ -27,6 +27,7 @@ class Fold:
     rejected: int = 0
     repeated: int = 0
     too_old: int = 0
+    ahead: int = 0
     known: int = 0
     changed: set[int] = field(default_factory=set)
     ids: dict[int, list[bytes]] = field(default_factory=dict)
@@ -75,6 +76,9 @@ class Windows:
                 result.late[row.received - row.received % _MINUTE] += 1
             elif start + PANE <= floor:
                 result.too_old += 1
+            elif start > row.received + self.lateness:
+                # Its window would stay open, and its id in memory, until that time has come.
+                result.ahead += 1
             else:
                 self._count(row, row.event_id, start, result)
         return result

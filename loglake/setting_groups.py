@@ -163,7 +163,7 @@ class LiveSettings(Group):
 
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_LIVE_")
     trigger_seconds: PositiveFloat = Field(1.0, description="time between the starts of two micro-batches")
-    max_offsets_per_trigger: PositiveInt = Field(20_000, description="bounds the memory that a micro-batch needs")
+    max_offsets_per_trigger: PositiveInt = Field(20_000, description="records of a micro-batch at most; all of them are in memory")
     lateness_seconds: PositiveFloat = Field(120.0, description="a window takes events until the newest event is so long after its end")
     keep_hours: PositiveFloat = Field(2.0, description="windows are removed when they are older than this")
     latest_events: PositiveInt = Field(200, description="so many of the newest records are kept in live.latest_event")

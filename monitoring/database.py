@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -33,31 +34,42 @@ class Database:
     def __init__(self, pool: "ConnectionPool", pause_seconds: float) -> None:
         self._pool = pool
         self._pause = pause_seconds
+        # A pool that is busy is no server that is down, though both end in its PoolTimeout.
+        self._free = threading.BoundedSemaphore(pool.max_size)
         self._lock = threading.Lock()
         self._down: tuple[float, str] = (float("-inf"), "")
 
     def ask(self, query: Query, params: Mapping[str, object]) -> pd.DataFrame:
         """The rows of a query; NotThereError, TooSlowError, or another ServiceError when Postgres does not answer."""
-        self._fail_fast()
-        try:
-            with self._pool.connection() as connection, connection.cursor() as cursor:
-                cursor.execute(query.text, {**params, "rows": query.rows})
-                columns = [column.name for column in cursor.description or ()]
-                return pd.DataFrame(cursor.fetchall(), columns=columns)
-        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName) as error:
-            raise NotThereError(clients.one_line(error)) from error
-        except psycopg.errors.QueryCanceled as error:
-            raise TooSlowError(f"{query.name} took longer than {settings().monitor.query_seconds:g} s") from error
-        except psycopg.OperationalError as error:
-            raise self._note_down(error) from error
+        with self._connection(query.name) as connection, connection.cursor() as cursor:
+            cursor.execute(query.text, {**params, "rows": query.rows})
+            columns = [column.name for column in cursor.description or ()]
+            return pd.DataFrame(cursor.fetchall(), columns=columns)
 
     def change_threshold(self, name: str, value: float | None, who: str) -> None:
         """Keep a threshold; BadInputError when it cannot be, ServiceError when Postgres does not answer."""
+        with self._connection("the change of a threshold") as connection:
+            thresholds.change(connection, name, value, who)
+
+    @contextmanager
+    def _connection(self, what: str) -> Iterator[psycopg.Connection]:
+        """One of the pool's; what goes wrong with it, or with what is asked over it, is a ServiceError."""
+        self._fail_fast()
+        if not self._free.acquire(timeout=settings().monitor.query_seconds):
+            raise TooSlowError(f"{what} had to wait longer than {settings().monitor.query_seconds:g} s for other queries")
         try:
             with self._pool.connection() as connection:
-                thresholds.change(connection, name, value, who)
+                yield connection
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName) as error:
+            raise NotThereError(clients.one_line(error)) from error
+        except psycopg.errors.QueryCanceled as error:
+            raise TooSlowError(f"{what} took longer than {settings().monitor.query_seconds:g} s") from error
         except psycopg.OperationalError as error:
             raise self._note_down(error) from error
+        except psycopg.Error as error:
+            raise ServiceError(f"Postgres refuses {what}: {clients.one_line(error)}") from error
+        finally:
+            self._free.release()
 
     def close(self) -> None:
         self._pool.close()

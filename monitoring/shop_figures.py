@@ -16,11 +16,6 @@ def now_and_before(frame: pd.DataFrame) -> tuple[dict[str, Any], dict[str, Any]]
     return rows.get(True, {}), rows.get(False, {})
 
 
-def main_currency(frame: pd.DataFrame) -> str:
-    """That of most orders: amounts of different currencies have no sum."""
-    return str(frame.groupby("currency")["orders"].sum().idxmax()) if len(frame) else ""
-
-
 def figures(sessions: pd.DataFrame, revenue: pd.DataFrame, currency: str) -> list[Figure]:
     now, before = now_and_before(sessions)
     paid = revenue[revenue["currency"] == currency]

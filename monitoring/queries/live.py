@@ -1,19 +1,22 @@
 """The live windows, the newest events, and what the live stream says of itself.
 
-Windows are of event time, so a range ends at the newest window that has begun, not at this moment: a replay of old events shows as live,
-and a producer whose clock is ahead moves nothing. Ranges up to 15 minutes are shown by windows of 10 s, longer ones by every sixth of the
-sliding windows of 60 s, which touch without overlap.
+Windows are of event time, so a range ends at the newest window that is full, not at this moment: a replay of the last hours shows as live,
+and a producer whose clock is ahead moves nothing. One that is still filling would show as a fall. Ranges up to 15 minutes are shown by
+windows of 10 s, longer ones by every sixth of the sliding windows of 60 s, which touch without overlap.
 """
 
 from monitoring.queries import Query
 
 #: Of the windows wanted: those of the width that the range asks for.
 WINDOWS = """
-with newest as (select max(window_start) as at from live.window_total where width_seconds = 10 and window_start <= now()),
+with newest as (
+    select max(window_start) as at from live.window_total where width_seconds = 10 and window_start <= now() - interval '12 seconds'
+),
 wanted as (
     select total.* from live.window_total as total, newest
     where width_seconds = case when %(length)s <= interval '15 minutes' then 10 else 60 end
-        and window_start > newest.at - %(length)s and window_start <= newest.at
+        and window_start > newest.at - %(length)s
+        and window_start + make_interval(secs => width_seconds) <= newest.at + interval '10 seconds'
         and (width_seconds = 10 or extract(second from window_start) = 0)
 )
 """
@@ -27,10 +30,11 @@ TOTALS = Query(
     """,  # noqa: S608 - a constant
     10_000,
 )
-#: The newest window of 60 s all of which has begun.
+#: The newest window of 60 s that is full, and what was under way to it has come.
 _MINUTES_UPTO = """
 with upto as (
-    select max(window_start) - interval '50 seconds' as at from live.window_total where width_seconds = 10 and window_start <= now()
+    select max(window_start) - interval '50 seconds' as at from live.window_total
+    where width_seconds = 10 and window_start <= now() - interval '12 seconds'
 )
 """
 #: The windows of the last quarter of an hour, for the figures and their lines.
@@ -140,7 +144,7 @@ LATE = Query(
     "live_late",
     """
     select minute, events from live.late_count
-    where minute > (select max(minute) from live.late_count) - %(length)s order by minute limit %(rows)s
+    where minute > now() - %(length)s order by minute limit %(rows)s
     """,
     2_000,
 )

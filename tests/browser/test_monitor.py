@@ -36,9 +36,11 @@ def served(postgres: EmbeddedStack) -> Iterator[str]:
         service = monitor.service()
         environment = child_environment(**service.environment)
         with subprocess.Popen(service.command, cwd=service.directory, env=environment) as process:
-            wait_for("the monitor to answer", lambda: process.poll() is None and not service.lacks(None), 60)  # type: ignore[arg-type]
-            yield monitor.base_url()
-            process.terminate()
+            try:
+                wait_for("the monitor to answer", lambda: process.poll() is None and not service.lacks(None))  # type: ignore[arg-type]
+                yield monitor.base_url()
+            finally:
+                process.terminate()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from consumers import live_pane
-from consumers.live_pane import MOST_VALUES, OTHER, SHOWN, Pane, merged
+from consumers.live_pane import MOST_METHODS, MOST_VALUES, OTHER, SHOWN, Pane, merged
 from consumers.live_rows import LiveRow
 from consumers.live_windows import PANE, SECOND, Windows
 
@@ -204,6 +204,35 @@ def test_sketches_are_as_good_as_the_documentation_says() -> None:
     ordered = sorted(latencies)
     for rank, error, value in zip((0.5, 0.95, 0.99), (0.02, 0.01, 0.005), found.quantiles(), strict=True):
         assert ordered[int((rank - error) * 20_000)] - 1 <= (value or 0) <= ordered[int((rank + error) * 20_000)]
+
+
+def test_what_a_window_counts_by_name_it_never_counts_as_other_later() -> None:
+    windows, written = fresh(), dict[str, int]()
+
+    def write(*rows: LiveRow) -> None:
+        for (width, start), pane in windows.changed_windows(windows.fold(rows, 0).changed, 0).items():
+            if (width, start) == (60, T):
+                written.update({value: events for name, value, events in pane.values() if name == "city"})
+
+    write(*(row(number, 1, city=f"a{number}") for number in range(600)))
+    write(*(row(number, 11, city=f"b{number}") for number in range(600, 1000)))
+    write(*(row(number, 2, city=f"c{number}") for number in range(1000, 1100)))
+    assert sum(written.values()) == 1100
+
+
+def test_an_event_of_a_clock_that_is_ahead_opens_no_window_that_would_stay_open() -> None:
+    windows = fresh()
+    fold = windows.fold([row(0, 1), row(1, 80_000, received=1), row(2, 25, received=1)], 0)
+    assert (fold.ahead, fold.rows, sorted(windows.panes)) == (1, 3, [T, T + 2 * PANE])
+    assert len(windows.seen) == 2
+
+
+def test_a_flood_of_payment_methods_stays_bounded_and_loses_no_money() -> None:
+    pane = Pane()
+    for number in range(3 * MOST_METHODS):
+        pane.add(row(number, 1, payment_method=f"m{number}", currency="USD", amount=Decimal("2.50")))
+    assert len(pane.revenue) == MOST_METHODS + 1
+    assert pane.revenue[OTHER, "USD"] == (2 * MOST_METHODS, Decimal("2.50") * 2 * MOST_METHODS)
 
 
 def test_a_flood_of_values_stays_bounded_and_the_frequent_ones_come_first() -> None:
