@@ -5,7 +5,7 @@ for the first task, as both want Spark; that one begins no new piece of compacti
 
 | Task | Does | When it fails |
 |---|---|---|
-| `maintain_lake` | retires days (off by default), compacts small files, rewrites manifests, expires snapshots, removes orphans | `loglake maintain` |
+| `maintain_lake` | retires days (if set), compacts files, rewrites manifests, expires snapshots, removes orphans | `loglake maintain` |
 | `retire_raw` | drops months of `raw.log_events` past `LOGLAKE_MAINTENANCE_RAW_MONTHS`, if set | `loglake maintain --only raw` |
 | `clean_progress` | deletes old rows of `ops.stream_progress` | `loglake status` |
 | `clean_airflow` | deletes old runs from Airflow's metadata; of each DAG the last one stays | `loglake maintain --only airflow` |
