@@ -150,7 +150,9 @@ def test_a_maintenance_run_succeeds_and_its_tasks_say_what_they_did(airflow: Emb
         "clean_logs",
     }
     with clients.postgres("airflow", settings().postgres.airflow_database) as connection:
-        found = connection.execute("select task_id, value from xcom where dag_id = 'loglake_maintenance' and run_id = %s", [run]).fetchall()
+        found = connection.execute(
+            "select task_id, value from xcom where dag_id = 'loglake_maintenance' and key = 'return_value' and run_id = %s", [run]
+        ).fetchall()
     facts = dict(found)
     assert set(facts["maintain_lake"]) == {"lake", "compact", "manifests", "expire", "orphans"}
     assert facts["maintain_lake"]["compact"]["bytes_before"] > 0
