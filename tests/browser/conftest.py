@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 #: Chromium must not reach for the internet; as root it needs no sandbox of its own.
 _FLAGS = [
@@ -18,6 +18,9 @@ _FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+#: What is waited for comes sooner; five seconds, Playwright's own, are too few for a page on a machine that tests twice at a time.
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="session")

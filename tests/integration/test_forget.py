@@ -45,6 +45,7 @@ _INTO_LATEST = """
 insert into live.latest_event (topic, partition, "offset", received_at, user_id, payload)
 select topic, partition, "offset", now(), null, '' from ops.erased_record join ops.erasure using (erasure_id) where finished_at is null
 union all select 'LogEvents', 0, 1000000000, now(), %s, ''
+on conflict do nothing
 """
 _IN_LATEST = """
 select count(*) from live.latest_event as held
@@ -208,8 +209,9 @@ def forgotten(lake_stream: EmbeddedStack, tmp_path_factory: pytest.TempPathFacto
     # one of the other, whose records are the last of their partition
     publish(waiting.events(bystander), waiting.broken)
     pipeline.wait_in_lake(lake_stream)
-    with clients.postgres("loader") as loader:  # what the live stream keeps of both, of one before the lake has it
-        assert loader.execute(_INTO_LATEST, [waiting.name]).rowcount == 8
+    with clients.postgres("loader") as loader:  # what the live stream keeps of both, if it runs, of one before the lake has it
+        loader.execute(_INTO_LATEST, [waiting.name])
+    assert pipeline.scalar(_IN_LATEST, waiting.name) >= 8
     report = json.loads(pipeline.run(lake_stream, "forget", "--user", waiting.name, "--yes", "--json").splitlines()[-1])
     return Story(loaded, waiting, erased, before, books, left, report, contents())
 
