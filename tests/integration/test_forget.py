@@ -33,7 +33,7 @@ from tests.sample import NOW, event, order
 from tests.stackfixture import EmbeddedStack
 from tests.waiting import wait_for
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 MINUTE = timedelta(minutes=1)
 FLAWS = ("--late", "0.05", "--resent", "0.05", "--malformed", "0.01")
 _MARTS = """
@@ -202,7 +202,7 @@ def forgotten(lake_stream: EmbeddedStack, tmp_path_factory: pytest.TempPathFacto
     # a run that is killed when they are no longer in the lake, but still in the warehouse, while events come
     with resending(bystander.bystander_events()):
         victim = pipeline.popen(lake_stream, "forget", "--user", loaded.name, "--yes")
-        wait_for("the forget to rebuild", lambda: victim.poll() is not None or leftovers() != [])
+        wait_for("the forget to rebuild", lambda: victim.poll() is not None or leftovers() != [], seconds=600)
         assert victim.poll() is None, victim.communicate()[0]
         kill(victim)
     left, books = traces(loaded.name), pipeline.books(lake_stream)

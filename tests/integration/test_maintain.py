@@ -93,7 +93,7 @@ def kill_in_spark(stack: EmbeddedStack) -> None:
         apps = clients.json_page(master)["activeapps"]
         return victim.poll() is not None or any(app["name"] == "loglake-maintain" and app["state"] == "RUNNING" for app in apps)
 
-    wait_for("maintenance to be at work in Spark", is_at_work)
+    wait_for("maintenance to be at work in Spark", is_at_work, seconds=600)
     assert victim.poll() is None, victim.communicate()[0]
     family = psutil.Process(victim.pid).children(recursive=True)
     os.kill(victim.pid, signal.SIGKILL)
