@@ -49,7 +49,7 @@ def in_lake(found: dict[str, Any]) -> int:
     return int(found["lake"]["good"] + found["lake"]["rejected"])
 
 
-def wait_in_lake(stack: EmbeddedStack, seconds: float = 240) -> dict[str, Any]:
+def wait_in_lake(stack: EmbeddedStack, seconds: float = 300) -> dict[str, Any]:
     """Wait until the lake holds every record of the topic; the books then."""
 
     def complete() -> dict[str, Any] | None:

@@ -76,7 +76,7 @@ class EmbeddedStack:
         """Stop one service in order; `start` brings it back."""
         Daemon(self.runtime).stop_process(name)
 
-    def wait_healthy(self, name: str, *, not_pid: int = 0, seconds: float = 180) -> dict[str, Any]:
+    def wait_healthy(self, name: str, *, not_pid: int = 0, seconds: float = 300) -> dict[str, Any]:
         """Wait until a service is running with another pid than `not_pid`, and its health gate is content."""
 
         def healthy() -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 Found = TypeVar("Found")
 
 
-def wait_for(what: str | Callable[[], str], condition: Callable[[], Found], seconds: float = 180, poll_seconds: float = 0.3) -> Found:
+def wait_for(what: str | Callable[[], str], condition: Callable[[], Found], seconds: float = 300, poll_seconds: float = 0.3) -> Found:
     """The first true answer of `condition`; fails with `what` (asked for only then, if it can be called) when there is none in time."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
