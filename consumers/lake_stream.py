@@ -80,14 +80,15 @@ def prepare_table(spark: SparkSession) -> None:
         log.info("new in the contract, added to the lake: %s", addition.clause)
     topic = settings().kafka.topic
     name, now = tables.topic_id_property(topic), str(topic_id(topic))
-    known = {row["key"]: row["value"] for row in spark.sql(f"SHOW TBLPROPERTIES {tables.FULL_NAME}").collect()}.get(name)
-    if known is None:
-        spark.sql(f"ALTER TABLE {tables.FULL_NAME} SET TBLPROPERTIES ('{name}'='{now}')")
-    elif known != now:
+    known = {row["key"]: row["value"] for row in spark.sql(f"SHOW TBLPROPERTIES {tables.FULL_NAME}").collect()}
+    if known.get(name, now) != now:
         raise StreamPositionError(
-            f"topic {topic} was made anew (id {now}, the lake was filled from {known}): its offsets would be taken for records that the "
-            "lake has; set LOGLAKE_KAFKA_TOPIC to a new name"
+            f"topic {topic} was made anew (id {now}, the lake was filled from {known[name]}): its offsets would be taken for records that "
+            "the lake has; set LOGLAKE_KAFKA_TOPIC to a new name"
         )
+    # A lake of an older release has no retries of its own.
+    if lacking := {key: value for key, value in {**tables.COMMIT_RETRIES, name: now}.items() if key not in known}:
+        spark.sql(f"ALTER TABLE {tables.FULL_NAME} SET TBLPROPERTIES ({tables.sql_properties(lacking)})")
 
 
 def checkpoint_path() -> str:

@@ -1,6 +1,7 @@
 """The Iceberg table of the lake: its name, DDL and properties, derived from `loglake.columns`."""
 
 import json
+from collections.abc import Mapping
 
 import pyarrow as pa
 
@@ -11,6 +12,7 @@ from loglake.setting_groups import LakeSettings
 #: What many import from here; the names are written in `lake_metadata`.
 __all__ = [
     "CATALOG",
+    "COMMIT_RETRIES",
     "EPOCH_MARKER",
     "FULL_NAME",
     "NAMESPACE",
@@ -21,6 +23,7 @@ __all__ = [
     "reached_property",
     "spark_schema",
     "spark_type",
+    "sql_properties",
     "table_path",
     "table_properties",
     "topic_id_property",
@@ -28,6 +31,8 @@ __all__ = [
 
 #: What Iceberg's streaming writer leaves in the snapshot of an epoch: the query's id. The stream goes on after the newest one.
 EPOCH_MARKER = "spark.sql.streaming.queryId"
+#: The stream commits every few seconds. With Iceberg's four retries maintenance and erasure lose that race on a machine that is busy.
+COMMIT_RETRIES = {"commit.retry.num-retries": "30", "commit.retry.max-wait-ms": "5000"}
 
 
 def spark_type(arrow: pa.DataType) -> str:
@@ -75,11 +80,16 @@ def quoted(description: str) -> str:
 def create_table(config: LakeSettings) -> str:
     """CREATE TABLE IF NOT EXISTS for the bronze table: append-only, partitioned by the day Kafka received the record."""
     columns = ",\n  ".join(f"`{c.name}` {spark_type(c.arrow)} COMMENT {quoted(c.description)}" for c in LAKE_COLUMNS)
-    properties = ", ".join(f"'{key}'='{value}'" for key, value in table_properties(config).items())
+    properties = sql_properties(table_properties(config))
     return (
         f"CREATE TABLE IF NOT EXISTS {FULL_NAME} (\n  {columns}\n) USING iceberg\n"
         f"PARTITIONED BY (days(kafka_timestamp))\nTBLPROPERTIES ({properties})"
     )
+
+
+def sql_properties(properties: Mapping[str, str]) -> str:
+    """Table properties as the list that Spark SQL's TBLPROPERTIES wants."""
+    return ", ".join(f"'{key}'='{value}'" for key, value in properties.items())
 
 
 def table_properties(config: LakeSettings) -> dict[str, str]:
@@ -89,6 +99,7 @@ def table_properties(config: LakeSettings) -> dict[str, str]:
         "format-version": "2",
         # An append is no conflict for a delete, which goes by the records' positions: `loglake forget` while the stream runs.
         "write.delete.isolation-level": "snapshot",
+        **COMMIT_RETRIES,
         "write.parquet.compression-codec": config.compression,
         "write.target-file-size-bytes": str(config.target_file_mib * 1024 * 1024),
         "write.distribution-mode": "none",

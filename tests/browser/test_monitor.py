@@ -121,8 +121,9 @@ def test_a_threshold_is_changed_and_its_rule_fires(visit: Visit) -> None:
     rule = visit.page.get_by_role("combobox", name="Rule")
     rule.click()
     # The list draws only what is in sight of it.
-    rule.fill("Answers are")
-    visit.page.get_by_role("option", name="Answers are slow").click()
+    rule.fill("Answers are slow")
+    expect(visit.page.get_by_role("option", name="Answers are slow")).to_be_attached()
+    rule.press("Enter")
     limit = visit.page.get_by_role("spinbutton")
     expect(limit).to_have_value("1000")
     limit.fill("1")
