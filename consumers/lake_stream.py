@@ -7,8 +7,6 @@ are one Iceberg commit, so a batch that is run again after a crash is not writte
 import json
 import logging
 import queue
-import signal
-import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,10 +17,10 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from consumers import lake_columns, position, progress
+from consumers import lake_columns, position, process, progress
 from consumers.bronze import KAFKA_COLUMNS, decoder
 from loglake import catalog, clients, lake, locks, logs, tables
-from loglake.errors import LoglakeError, ServiceError, StreamPositionError
+from loglake.errors import ServiceError, StreamPositionError
 from loglake.lineage import sending
 from loglake.lineage.stream import StreamRun
 from loglake.settings import settings
@@ -39,17 +37,12 @@ _STOP_SECONDS = 60
 
 def main() -> None:
     """Run until SIGTERM; exit code 2 when no safe start exists (a restart would not help), 1 on any other failure."""
-    logs.configure()
-    try:
-        run()
-    except LoglakeError as error:
-        log.error("%s", error)
-        sys.exit(error.exit_code)
+    process.run_logged(log, run)
 
 
 def run() -> None:
     config = settings()
-    stopping = _stop_on_signals()
+    stopping = process.stop_on_signals()
     with clients.postgres("loader") as connection:
         _be_the_only_one(connection)
         if lake.table() is None:
@@ -175,14 +168,6 @@ def _be_the_only_one(connection: psycopg.Connection) -> None:
     busy = StreamPositionError("another lake stream is running: stop it first (`loglake status`, `loglake down`)")
     locks.wait_for(connection, [STREAM_LOCK_KEY], LOCK_TIMEOUT, busy)
     connection.execute("select set_config('lock_timeout', %s, false)", [LOCK_TIMEOUT])
-
-
-def _stop_on_signals() -> list[int]:
-    """A list that is empty until SIGTERM or SIGINT comes."""
-    received: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda signum, _frame: received.append(signum))
-    return received
 
 
 def _follow(

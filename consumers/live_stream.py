@@ -9,8 +9,6 @@ import json
 import logging
 import queue
 import shutil
-import signal
-import sys
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,13 +19,13 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
-from consumers import live_start, live_store, progress
+from consumers import live_start, live_store, process, progress
 from consumers.bronze import KAFKA_COLUMNS
 from consumers.live_rows import rows_of
 from consumers.live_store import Batch
 from consumers.live_windows import Windows
 from loglake import clients, live, locks, logs
-from loglake.errors import LoglakeError, ServiceError
+from loglake.errors import ServiceError
 from loglake.settings import settings
 from loglake.spark import local_session
 from loglake.topic import LIVE_STREAM, topic_id
@@ -42,19 +40,12 @@ _CHORES_SECONDS = 30.0
 
 def main() -> None:
     """Run until SIGTERM. Whatever else ends it, the supervisor starts it again, and it goes on from its tables."""
-    logs.configure()
-    try:
-        run()
-    except LoglakeError as error:
-        log.error("%s", error)
-        sys.exit(error.exit_code)
+    process.run_logged(log, run)
 
 
 def run() -> None:
     config = settings().live
-    stopping = list[int]()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda signum, _frame: stopping.append(signum))
+    stopping = process.stop_on_signals()
     with clients.postgres("loader") as connection, clients.postgres("loader") as writer:
         _be_the_only_one(connection)
         spark = local_session("loglake-live-stream", config.driver_memory)

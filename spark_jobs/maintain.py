@@ -56,10 +56,11 @@ def run(names: Sequence[str], *, dry_run: bool = False) -> list[Step]:
     """Do the named steps, or say what they would do; LoadInProgressError while a rebuild, an erasure or another maintenance is running."""
     with clients.postgres("loader") as connection, ExitStack() as stack:
         stack.enter_context(rebuild.only_rebuild(connection))
-        if lake.table() is None:
+        bronze = lake.table()
+        if bronze is None:
             return [Step(name, "there is no lake yet", 0.0) for name in names]
         if not dry_run:
-            retire.settle(connection, _bronze())
+            retire.settle(connection, bronze)
         work = Work(connection, merge.last_position(connection)[1], dry_run, stack)
         return [_measured(name, step, work) for name, step in STEPS.items() if name in names]
 

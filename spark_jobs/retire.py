@@ -75,12 +75,14 @@ def plan(connection: psycopg.Connection, bronze: StaticTable, before: date) -> P
     """What may go of the days before that one."""
     planned = Plan()
     by_day = _files_by_day(bronze, before)
-    if by_day and erasure.unfinished(connection).ids:
+    if not by_day:
+        return planned
+    if erasure.unfinished(connection).ids:
         planned.waiting["an erasure to be finished"] = len(by_day)
         return planned
     position, erased = merge.last_position(connection)[1], erasure.offsets(connection)
     is_known = position is not None and bronze.snapshot_by_id(position) is not None
-    loaded = lake_plan.records_by_day(bronze, position) if by_day and is_known else {}
+    loaded = lake_plan.records_by_day(bronze, position) if is_known else {}
     for day, files in by_day.items():
         if loaded.get(day) != sum(file.record_count for file in files):
             planned.waiting["a load"] = planned.waiting.get("a load", 0) + 1
