@@ -1,0 +1,113 @@
+"""Questions asked inside the containers, and of the machine around them."""
+
+import json
+import socket
+from dataclasses import dataclass
+
+import psutil
+
+from stack import checks
+from tests.compose.project import Project
+
+#: Every service but `secrets`, which ends, and the generator.
+SERVICES = {
+    *("postgres", "kafka", "namenode", "datanode", "spark-master", "spark-worker", "lake-stream", "live-stream"),
+    *("airflow-api", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer", "metrics", "monitor"),
+}
+#: Every port a server listens on in its container.
+INSIDE_PORTS = (4040, 5432, 7077, 8020, 8080, 8081, 8082, 8501, 8793, 8794, 9092, 9093, 9108, 9864, 9866, 9867, 9870, 29092)
+_AIRFLOW = {"airflow-api", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"}
+_HDFS = {"namenode", "datanode", "spark-worker", "lake-stream", "airflow-scheduler", "metrics", "monitor"}
+#: Each server's address, and the services that may reach it; itself among them.
+CLIENTS = {
+    "kafka:9092": {"kafka", "spark-worker", "lake-stream", "live-stream", "airflow-scheduler", "metrics", "monitor"},
+    "kafka:9093": set(),
+    "namenode:8020": _HDFS,
+    "datanode:9866": _HDFS,
+    "postgres:5432": SERVICES - {"kafka", "namenode", "datanode", "spark-master"},
+    "master.spark:7077": {"spark-master", "spark-worker", "lake-stream", "airflow-scheduler", "metrics", "monitor"},
+    "airflow-api:8082": {*_AIRFLOW, "metrics", "monitor"},
+    "metrics:9108": {"metrics", "airflow-scheduler", "monitor"},
+    "monitor:8501": {"monitor"},
+}
+
+_PROCESSES = """
+import json, os, pathlib
+found = []
+for path in pathlib.Path("/proc").glob("[0-9]*/status"):
+    try:
+        lines = path.read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        continue
+    found.append(dict(line.split(":", 1) for line in lines))
+writable = [folder for folder in ("/", "/opt/loglake", "/etc") if not os.statvfs(folder).f_flag & os.ST_RDONLY]
+print(json.dumps({"processes": found, "writable": writable}))
+"""
+_CONNECT = """
+import json, socket, sys
+found = []
+for address in sys.argv[1:]:
+    host, port = address.split(":")
+    try:
+        socket.create_connection((host, int(port)), 2).close()
+    except OSError:
+        continue
+    found.append(address)
+print(json.dumps(found))
+"""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What all processes of a container are bound by, the freest of them taken."""
+
+    users: set[int]
+    capabilities: int
+    has_no_new_privileges: bool
+    writable: list[str]
+
+
+def bounds(project: Project, service: str) -> Bounds:
+    """As the kernel tells it."""
+    found = json.loads(_python(project, service, _PROCESSES))
+    processes = found["processes"]
+    assert processes
+    return Bounds(
+        users={int(user) for process in processes for user in process["Uid"].split()},
+        capabilities=max(int(process[name], 16) for process in processes for name in ("CapEff", "CapPrm", "CapBnd", "CapAmb")),
+        has_no_new_privileges=all(int(process["NoNewPrivs"]) for process in processes),
+        writable=found["writable"],
+    )
+
+
+def reached(project: Project, service: str) -> set[str]:
+    """The servers that accept a connection from within the container of a service."""
+    return set(json.loads(_python(project, service, _CONNECT, *CLIENTS)))
+
+
+def setting(project: Project, service: str, expression: str) -> str:
+    """A setting as a service has it: `postgres.host`."""
+    return _python(project, service, f"from loglake.settings import settings; print(settings().{expression})").strip()
+
+
+def container_addresses(project: Project) -> dict[str, list[str]]:
+    """The addresses of each service in the engine's networks."""
+    return {
+        service: [network["IPAddress"] for network in one.details["NetworkSettings"]["Networks"].values() if network["IPAddress"]]
+        for service, one in project.containers().items()
+    }
+
+
+def machine_addresses() -> list[str]:
+    """The machine's own addresses but 127.0.0.1."""
+    addresses = (item.address for items in psutil.net_if_addrs().values() for item in items if item.family == socket.AF_INET)
+    return sorted({address for address in addresses if not address.startswith("127.")})
+
+
+def foreign(port: int) -> bool:
+    """Whether something that is no container listens on this port of the machine: another stack, say."""
+    return any(psutil.Process(pid).name() != "docker-proxy" for pid in checks.listeners(port))
+
+
+def _python(project: Project, service: str, code: str, *arguments: str) -> str:
+    return project.exec(service, "python", "-c", code, *arguments).stdout
