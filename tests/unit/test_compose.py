@@ -60,7 +60,8 @@ def test_each_service_is_hardened_and_all_fit_the_memory(file: dict[str, Any]) -
         assert said["security_opt"] == ["no-new-privileges:true"], name
         assert said["init"] is True, name
         assert "user" not in said, f"{name} runs as the image's user, who is not root"
-        total += int(said["mem_limit"][:-1]) * _UNITS[said["mem_limit"][-1]]
+        if name != "secrets":  # which has ended before the others start
+            total += int(said["mem_limit"][:-1]) * _UNITS[said["mem_limit"][-1]]
     assert total <= _LIMIT
     assert re.search(r"^USER loglake$", (PROJECT / "Dockerfile").read_text(), re.MULTILINE)
 
