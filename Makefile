@@ -39,7 +39,8 @@ lint: setup ## Check style
 types: setup ## Check types
 	.venv/bin/mypy
 
-test: lint types .venv/pbir_schemas ## Style, types, then every test: unit, integration, faults, browser
+test: setup .venv/pbir_schemas ## Style, types, then every test: unit, integration, faults, browser
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint types
 	@$(LOGLAKE) jars
 	.venv/bin/pytest -n 2 --dist loadscope $(TESTS)
 

@@ -18,11 +18,14 @@ def class_path(jars: Path) -> list[Path]:
     return [CONFIG, jars / "hadoop-web", jars / "hadoop" / "*"]
 
 
-def environment(config: HdfsSettings, data: Path) -> dict[str, str]:
+def environment(config: HdfsSettings, listen: str, data: Path) -> dict[str, str]:
     """What core-site.xml and hdfs-site.xml refer to. The servers' own user is HDFS's superuser, and the clients' user."""
     return {
         "HADOOP_USER_NAME": config.user,
+        "LOGLAKE_LISTEN": listen,
         "LOGLAKE_HDFS_DATA": str(data),
+        "LOGLAKE_HDFS_NAMENODE_HOST": config.namenode_host,
+        "LOGLAKE_HDFS_DATANODE_HOST": config.datanode_host,
         "LOGLAKE_HDFS_REPLICATION": str(config.replication),
         "LOGLAKE_HDFS_NAMENODE_PORT": str(config.namenode_port),
         "LOGLAKE_HDFS_NAMENODE_HTTP_PORT": str(config.namenode_http_port),

@@ -8,6 +8,7 @@ from loglake.alerts import callbacks
 #: A pool with one slot: of the tasks that start a Spark application of their own, one runs at a time. `loglake up` makes it.
 SPARK_POOL = "spark"
 SPARK_POOL_SLOTS = 1
+SPARK_POOL_DESCRIPTION = "Tasks that start a Spark application of their own"
 #: `default_args` of every DAG: two more tries, further and further apart; the last one's failure is told.
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": "loglake",

@@ -86,4 +86,4 @@ def _shown_default(field: FieldInfo) -> str:
         return f"<project>/{field.default.relative_to(PROJECT)}"
     if isinstance(field.default, SecretStr):
         return field.default.get_secret_value()
-    return "" if field.default is None else str(field.default)
+    return "" if field.default is None or field.default_factory else str(field.default)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from loglake import clients
 from loglake.errors import ServiceError
 from loglake.setting_groups import StreamSettings
-from loglake.settings import LOOPBACK, settings
+from loglake.settings import settings
 from loglake.topic import LAKE_STREAM
 
 #: A stream that missed this many triggers, and has been silent for at least a minute, is taken for dead.
@@ -128,7 +128,7 @@ def ask_spark() -> str:
     """The Spark master is alive and has a worker."""
     config = settings().spark
     if not config.master:
-        return master_detail(clients.json_page(f"http://{LOOPBACK}:{config.master_ui_port}/json/"))
+        return master_detail(clients.json_page(f"{config.ui_url}/json/"))
     if not config.master.startswith("spark://"):
         return f"{config.master} is asked for resources by each job itself"
     answering = [address for address in urlsplit(config.master).netloc.split(",") if clients.listens(address)]

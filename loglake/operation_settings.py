@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from loglake.setting_groups import Group, PortNumber
+from loglake.setting_groups import LOOPBACK, Group, PortNumber
 
 #: `loglake.alerts.gather.PAST_DAYS`, and the hours of the day that is not over.
 _LEAST_PROGRESS_DAYS = 8
@@ -40,10 +40,15 @@ class MaintenanceSettings(Group):
 
 class MetricsSettings(Group):
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_METRICS_")
+    host: str = Field(LOOPBACK, description="address of the Prometheus end point, for its clients")
     port: PortNumber = Field(9108, description="port of the Prometheus end point")
     cache_seconds: NonNegativeFloat = Field(5.0, description="a scrape sooner than this after another gets the same answer")
     timeout_seconds: PositiveFloat = Field(8.0, description="a source that has not answered by then is left out of the scrape")
     books_seconds: PositiveFloat = Field(300.0, description="time between two checks of the books for the end point")
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}/metrics"
 
 
 class MonitorSettings(Group):
@@ -84,6 +89,7 @@ class AlertSettings(Group):
     lake_stale_seconds: PositiveFloat = Field(300.0, description="oldest record in Kafka that is not in the lake")
     load_stale_seconds: PositiveFloat = Field(1800.0, description="oldest commit of the lake that is not loaded")
     marts_stale_seconds: PositiveFloat = Field(2700.0, description="oldest load that is not in the marts")
+    live_stale_seconds: PositiveFloat = Field(120.0, description="time since the live stream last reported")
     lag_records: PositiveInt = Field(1_000_000, description="records in Kafka that are not in the lake")
     reject_percent: PositiveFloat = Field(5.0, description="rejected of the records that came in the window")
     error_percent: PositiveFloat = Field(10.0, description="errors (type error, or status 500 and above) of the window's events")
@@ -113,3 +119,21 @@ class SmtpSettings(Group):
     starttls: bool = Field(True, description="encrypt with STARTTLS, and check the server's certificate")
     sender: str = Field("loglake@localhost", description="address that messages come from")
     recipients: str = Field("", description="addresses that messages go to, with commas")
+
+
+class ComposeSettings(Group):
+    """What docker-compose.yaml itself reads, from .env or the environment of `docker compose`; no Python does."""
+
+    model_config = SettingsConfigDict(env_prefix="LOGLAKE_")
+    publish_kafka: PortNumber = Field(29092, description="port of this machine for Kafka's clients outside of the containers")
+    publish_namenode: PortNumber = Field(9870, description="port of this machine for the NameNode's web page")
+    publish_postgres: PortNumber = Field(5432, description="port of this machine for Postgres")
+    publish_spark: PortNumber = Field(8080, description="port of this machine for the Spark master's web page")
+    publish_airflow: PortNumber = Field(8082, description="port of this machine for Airflow")
+    publish_monitor: PortNumber = Field(8501, description="port of this machine for the monitor")
+    base_image: str = Field("debian:bookworm-slim", description="the image that ours is built on; Debian 12 or what is like it")
+    secrets_given: str = Field(
+        "/dev/null", description="file of LOGLAKE_…=value lines, readable to user 10001, whose secrets replace generated ones"
+    )
+    env_file: str = Field("compose.env", description="file of settings for the services, LOGLAKE_…=value lines; need not be there")
+    demo_rate: PositiveInt = Field(50, description="events a second that the generator of the profile demo sends")

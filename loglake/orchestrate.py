@@ -14,7 +14,7 @@ from urllib3.util import Retry
 
 from loglake import clients
 from loglake.errors import ServiceError
-from loglake.settings import LOOPBACK, settings
+from loglake.settings import settings
 
 DAG_ID = "loglake_batch"
 _TIMEOUT_SECONDS = 30.0
@@ -74,7 +74,7 @@ class Airflow:
 
     def __init__(self) -> None:
         config = settings().airflow
-        self._base = f"http://{LOOPBACK}:{config.port}"
+        self._base = config.url
         self._session = clients.web()
         login = {"username": config.user, "password": config.password.get_secret_value()}
         token = self._call("POST", "/auth/token", json=login)["access_token"]
@@ -91,7 +91,7 @@ class Airflow:
                 raise ServiceError(f"Airflow does not list the DAG {dag_id}: see `loglake logs airflow-dag-processor`")
             time.sleep(_POLL_SECONDS)
         if dag["is_paused"]:
-            raise ServiceError(f"the DAG {dag_id} is paused: switch it on at {self._base}/dags/{dag_id}")
+            raise ServiceError(f"the DAG {dag_id} is paused: switch it on at {settings().airflow.page}/dags/{dag_id}")
         run = self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": dict(params or {})})
         return str(run["dag_run_id"])
 
@@ -167,10 +167,13 @@ class Airflow:
 
     def _reason(self, run: str, run_id: str, dag_id: str, tasks: list[dict[str, Any]]) -> str:
         failed = next((task for task in tasks if task["state"] == "failed"), None)
+        page = f"{settings().airflow.page}/dags/{dag_id}/runs/{quote(run_id)}"
         if failed is None:
-            return f"run {run_id} of {dag_id} failed: see {self._base}/dags/{dag_id}/runs/{quote(run_id)}"
+            return f"run {run_id} of {dag_id} failed: see {page}"
         log = self._call("GET", f"{run}/taskInstances/{failed['task_id']}/logs/{failed['try_number']}")
-        return f"{failed['task_id']} failed: {first_error(log['content'])}; log: {self._base}/dags/{dag_id}/runs/{quote(run_id)}"
+        return (
+            f"{failed['task_id']} failed: {first_error(log['content'])}; log: {page}"
+        )
 
     def _find(self, path: str) -> Any:
         return self._call("GET", path, missing_ok=True)

@@ -5,7 +5,7 @@ The environment variable of a field is its class's prefix plus its name in capit
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -40,6 +40,11 @@ class RuntimeSettings(Group):
     runtime_dir: AbsolutePath = Field(PROJECT / ".loglake", description="folder of data, logs and generated secrets; an absolute path")
     jars_dir: AbsolutePath = Field(PROJECT / ".loglake" / "jars", description="folder of the servers' jars; an absolute path")
     java_home: AbsolutePath | None = Field(None, description="JDK or JRE 17 to use; the `java` of PATH when unset")
+    secrets_file: AbsolutePath = Field(
+        default_factory=lambda known: known["runtime_dir"] / "secrets.env",
+        description="file of the generated secrets, for its owner's eyes only; an absolute path, in the runtime folder when unset",
+    )
+    listen: str = Field(LOOPBACK, description="address the servers listen on; another than 127.0.0.1 only in a container of its own")
     min_free_disk_gib: NonNegativeFloat = Field(3.0, description="`up` refuses to start with less free disk than this")
 
     @property
@@ -50,15 +55,14 @@ class RuntimeSettings(Group):
     def logs_dir(self) -> Path:
         return self.runtime_dir / "logs"
 
-    @property
-    def secrets_file(self) -> Path:
-        return self.runtime_dir / "secrets.env"
-
 
 class KafkaSettings(Group):
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_KAFKA_")
+    host: str = Field(LOOPBACK, description="address of the embedded broker, for its clients")
     port: PortNumber = Field(9092, description="port of the embedded broker")
     controller_port: PortNumber = Field(9093, description="port of the embedded broker's KRaft controller")
+    outside_port: PortNumber = Field(29092, description="port of the embedded broker for clients outside of its network")
+    outside_address: str = Field("", pattern=_ADDRESSES, description="HOST:PORT at which those clients reach that port; closed when empty")
     bootstrap_servers: str = Field("", pattern=_ADDRESSES, description="HOST:PORT list with commas; the embedded broker when empty")
     topic: str = Field("LogEvents", description="topic of the events")
     partitions: PositiveInt = Field(2, description="partitions of the topic; `up` adds those that are lacking, never takes one away")
@@ -68,11 +72,13 @@ class KafkaSettings(Group):
 
     @property
     def brokers(self) -> str:
-        return self.bootstrap_servers or f"{LOOPBACK}:{self.port}"
+        return self.bootstrap_servers or f"{self.host}:{self.port}"
 
 
 class HdfsSettings(Group):
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_HDFS_")
+    namenode_host: str = Field(LOOPBACK, description="address of the embedded NameNode, for its clients")
+    datanode_host: str = Field(LOOPBACK, description="address of the embedded DataNode, for its clients")
     namenode_port: PortNumber = Field(8020, description="RPC port of the embedded NameNode")
     namenode_http_port: PortNumber = Field(9870, description="port of the embedded NameNode's web UI and WebHDFS")
     datanode_port: PortNumber = Field(9866, description="data port of the embedded DataNode")
@@ -80,17 +86,22 @@ class HdfsSettings(Group):
     datanode_ipc_port: PortNumber = Field(9867, description="RPC port of the embedded DataNode")
     name_service: str = Field("", description="file system URI, e.g. hdfs://nameservice1; the embedded NameNode when empty")
     web_url: str = Field("", description="WebHDFS URL list (`;` between NameNodes); the embedded NameNode when empty")
+    page_url: str = Field("", description="address of the NameNode's web page in links for people; as the clients' when empty")
     replication: PositiveInt = Field(1, description="replicas of each block")
     user: str = Field("loglake", description="HDFS user name of every client")
     heap: str = Field("256m", description="Java heap of NameNode and DataNode, each")
 
     @property
     def uri(self) -> str:
-        return self.name_service or f"hdfs://{LOOPBACK}:{self.namenode_port}"
+        return self.name_service or f"hdfs://{self.namenode_host}:{self.namenode_port}"
 
     @property
     def http_url(self) -> str:
-        return self.web_url or f"http://{LOOPBACK}:{self.namenode_http_port}"
+        return self.web_url or f"http://{self.namenode_host}:{self.namenode_http_port}"
+
+    @property
+    def page(self) -> str:
+        return self.page_url or self.http_url.split(";")[0]
 
 
 class PostgresSettings(Group):
@@ -125,16 +136,28 @@ class PostgresSettings(Group):
 class SparkSettings(Group):
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_SPARK_")
     master: str = Field("", description="master URL (spark://…, yarn, k8s://…); the embedded standalone master when empty")
+    host: str = Field(LOOPBACK, description="address of the embedded master, for its clients")
+    worker_host: str = Field(LOOPBACK, description="address of the embedded worker and its executors, for master and drivers")
+    driver_host: str = Field(LOOPBACK, description="address of a driver that this machine runs, for master and executors")
     master_port: PortNumber = Field(7077, description="port of the embedded master")
     master_ui_port: PortNumber = Field(8080, description="port of the embedded master's web UI")
     worker_ui_port: PortNumber = Field(8081, description="port of the embedded worker's web UI")
     worker_cores: PositiveInt = Field(4, description="task slots the embedded worker offers: 2 for the stream, 2 for the batch")
     worker_memory: str = Field("3g", description="memory the embedded worker offers to executors")
     daemon_heap: str = Field("192m", description="Java heap of master and worker, each")
+    page_url: str = Field("", description="address of the master's web page in links for people; as the clients' when empty")
 
     @property
     def master_url(self) -> str:
-        return self.master or f"spark://{LOOPBACK}:{self.master_port}"
+        return self.master or f"spark://{self.host}:{self.master_port}"
+
+    @property
+    def ui_url(self) -> str:
+        return f"http://{self.host}:{self.master_ui_port}"
+
+    @property
+    def page(self) -> str:
+        return self.page_url or self.ui_url
 
 
 class LakeSettings(Group):
@@ -180,14 +203,27 @@ class LoadSettings(Group):
 
 class AirflowSettings(Group):
     model_config = SettingsConfigDict(env_prefix="LOGLAKE_AIRFLOW_")
+    host: str = Field(LOOPBACK, description="address of the API server, for its clients")
     port: PortNumber = Field(8082, description="port of the UI and the API")
-    user: str = Field("airflow", description="log-in name of the UI")
-    password: SecretStr = Field(SecretStr("airflow"), description="its password")
+    page_url: str = Field("", description="address of the UI in links for people; as the clients' when empty")
+    auth: Literal["simple", "fab"] = Field(
+        "simple", description="who checks a log-in: simple (one user, from the settings) or fab (users with roles, in Airflow's database)"
+    )
+    user: str = Field("airflow", description="log-in name of the UI; with fab, of its first user, who is an admin")
+    password: SecretStr = Field(SecretStr("airflow"), description="its password; with fab, its first one")
     schedule: str = Field(
         "*/10 * * * *", description="cron expression of the batch DAG, in UTC; a sixth field is seconds: `* * * * * */30` is every 30 s"
     )
     jwt_secret: SecretStr = Field(SecretStr(""), description="secret behind the keys of Airflow's tokens; `up` generates it")
     fernet_key: SecretStr = Field(SecretStr(""), description="key of secrets in Airflow's database; `up` generates it")
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def page(self) -> str:
+        return self.page_url or self.url
 
 
 class PrivacySettings(Group):

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from loglake.errors import SettingsError
 from loglake.operation_settings import (
     AlertSettings,
+    ComposeSettings,
     LineageSettings,
     LogSettings,
     MaintenanceSettings,
@@ -79,6 +80,7 @@ GROUPS: tuple[type[Group], ...] = (
     SlackSettings,
     SmtpSettings,
     PrivacySettings,
+    ComposeSettings,
 )
 #: Variables of ours that are marks and messages between processes, not settings.
 _NO_SETTINGS = ("LOGLAKE_STACK", "LOGLAKE_DBT_")

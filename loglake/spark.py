@@ -1,6 +1,5 @@
 """How a job gets its Spark session: one function, fed by the settings; the same code on one machine and on a cluster."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,9 +9,9 @@ from urllib.parse import urlsplit
 import pyspark
 from pyspark.sql import SparkSession
 
-from loglake import clients
+from loglake import clients, spark_environment
 from loglake.errors import ServiceError, SettingsError
-from loglake.settings import LOOPBACK, PROJECT, export, settings
+from loglake.settings import export, settings
 from loglake.tables import CATALOG, FULL_NAME
 
 _EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
@@ -69,10 +68,7 @@ def environment() -> dict[str, str]:
     config = settings()
     variables = {
         "SPARK_HOME": str(Path(pyspark.__file__).parent),
-        "SPARK_LOCAL_IP": LOOPBACK,
-        "SPARK_LOCAL_DIRS": str(config.runtime.data_dir / "spark" / "local"),
-        "SPARK_CONF_DIR": str(PROJECT / "loglake" / "sparkconf"),
-        "PYSPARK_PYTHON": sys.executable,
+        **spark_environment.common(),
         "HADOOP_USER_NAME": config.hdfs.user,
     }
     if config.runtime.java_home:
@@ -107,8 +103,8 @@ def _options(cores: int, driver_memory: str, executor_memory: str, ui_port: int 
 def _of_any_session(driver_memory: str, cores: int, ui_port: int | None) -> dict[str, str]:
     """The options of a driver, on a cluster or alone."""
     return {
-        "spark.driver.host": LOOPBACK,
-        "spark.driver.bindAddress": LOOPBACK,
+        "spark.driver.host": settings().spark.driver_host,
+        "spark.driver.bindAddress": settings().runtime.listen,
         "spark.driver.memory": driver_memory,
         "spark.driver.extraJavaOptions": "-XX:+UseSerialGC",
         "spark.ui.enabled": str(ui_port is not None).lower(),

@@ -15,7 +15,7 @@ from loglake.alerts import steps
 from loglake.errors import ServiceError
 from loglake.metrics import sources
 from loglake.metrics.asking import Answers, Asker
-from loglake.settings import LOOPBACK, settings
+from loglake.settings import settings
 
 _KEPT_SECONDS = 15.0
 _BOOKS = ("loglake_books_balanced", "loglake_books_findings", "loglake_books_checked_timestamp_seconds", "loglake_books_rows")
@@ -60,7 +60,7 @@ def books() -> Books:
     names = "&".join(f"name[]={name}" for name in _BOOKS)
     with clients.web() as session:
         try:
-            answer = session.get(f"http://{LOOPBACK}:{settings().metrics.port}/metrics?{names}", timeout=clients.TIMEOUT_SECONDS)
+            answer = session.get(f"{settings().metrics.url}?{names}", timeout=clients.TIMEOUT_SECONDS)
         except requests.RequestException as error:
             raise ServiceError("the Prometheus end point does not answer: see `loglake logs metrics`") from error
     return books_of(answer.text)

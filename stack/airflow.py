@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import json
 import math
-import os
 import sys
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -14,10 +13,10 @@ from urllib.parse import quote
 import psycopg
 
 from loglake import clients, orchestrate
-from loglake.dag_policy import SPARK_POOL, SPARK_POOL_SLOTS
+from loglake.dag_policy import SPARK_POOL, SPARK_POOL_DESCRIPTION, SPARK_POOL_SLOTS
 from loglake.lineage import sending
 from loglake.settings import LOOPBACK, PROJECT, child_environment, settings
-from stack import tools
+from stack import airflow_auth, tools
 from stack.service import Port, Probe, Service
 
 EXECUTABLE = Path(sys.executable).with_name("airflow")
@@ -33,7 +32,7 @@ _LAST_HEARTBEAT = "select max(latest_heartbeat) from job where job_type = %s and
 
 
 def services() -> tuple[Service, ...]:
-    """API server, scheduler and DAG processor. Nothing defers its tasks, so there is no triggerer."""
+    """API server, scheduler and DAG processor. None of our tasks defers itself: a triggerer is for those of a user's own DAGs."""
     config = settings().airflow
     return (
         Service(
@@ -43,9 +42,9 @@ def services() -> tuple[Service, ...]:
             probe=_api_probe,
             after=("postgres",),
             ports=(Port.of(config, "port"),),
-            url=base_url(),
+            url=settings().airflow.page,
             prepare=prepare,
-            complete=make_pools,
+            complete=complete,
         ),
         Service(
             name="airflow-scheduler",
@@ -68,16 +67,22 @@ def services() -> tuple[Service, ...]:
     )
 
 
-def base_url() -> str:
-    """Where the UI and the API are."""
-    return f"http://{LOOPBACK}:{settings().airflow.port}"
+def triggerer() -> Service:
+    """The process for tasks that defer themselves. Not part of the embedded stack, which it would cost a fifth of its memory."""
+    return Service(
+        name="airflow-triggerer",
+        title="Airflow triggerer",
+        command=_command("triggerer", "--skip-serve-logs"),
+        probe=_heartbeat_probe("TriggererJob"),
+        after=("airflow-api",),
+        prepare=prepare,
+    )
 
 
 def prepare() -> None:
     """Bring the password file and the metadata database up to date; quick when they are."""
-    home = _home()
-    home.mkdir(parents=True, exist_ok=True)
-    _write_password_file()
+    _home().mkdir(parents=True, exist_ok=True)
+    airflow_auth.write_password_file()
     if migrated():
         return
     tools.run((str(EXECUTABLE), "db", "migrate"), "the Airflow database cannot be migrated", child_environment(**environment()))
@@ -89,9 +94,13 @@ def migrated() -> bool:
     return _marker().is_file() and _marker().read_text() == schema_state()
 
 
-def make_pools() -> None:
-    """Make the pools that the DAGs' tasks name; one that is there stays as its users have set it."""
-    orchestrate.Airflow().make_pool(SPARK_POOL, SPARK_POOL_SLOTS, "Tasks that start a Spark application of their own")
+def complete() -> None:
+    """Make the pool that the DAGs' tasks name, and FAB's first user; what is there stays as its users have set it."""
+    if settings().airflow.auth == "fab":
+        command = (sys.executable, "-m", "stack.airflow_first")
+        tools.run(command, "Airflow's first user cannot be made", child_environment(**environment()))
+    else:
+        orchestrate.Airflow().make_pool(SPARK_POOL, SPARK_POOL_SLOTS, SPARK_POOL_DESCRIPTION)
 
 
 def environment() -> dict[str, str]:
@@ -100,9 +109,9 @@ def environment() -> dict[str, str]:
         "core": _core(),
         "database": _database(),
         "api": {
-            "host": LOOPBACK,
+            "host": settings().runtime.listen,
             "port": str(settings().airflow.port),
-            "base_url": base_url(),
+            "base_url": settings().airflow.page,
             "workers": "1",
             "secret_key": _derived_secret("api.secret_key"),
         },
@@ -125,9 +134,12 @@ def environment() -> dict[str, str]:
         },
         "openlineage": _lineage(),
     }
+    for section, more in airflow_auth.options().items():
+        sections[section] = {**sections.get(section, {}), **more}
     variables = {f"AIRFLOW__{section}__{name}".upper(): value for section, options in sections.items() for name, value in options.items()}
-    # Everything Airflow talks to is on this machine: a proxy of the user's environment must not come between.
-    return {**variables, "AIRFLOW_HOME": str(_home()), "NO_PROXY": f"{LOOPBACK},localhost", "no_proxy": f"{LOOPBACK},localhost"}
+    # Everything Airflow itself talks to is on this machine: a proxy of the user's environment must not come between.
+    near = f"{LOOPBACK},localhost,{settings().airflow.host}"
+    return {**variables, "AIRFLOW_HOME": str(_home()), "NO_PROXY": near, "no_proxy": near}
 
 
 def _core() -> dict[str, str]:
@@ -138,9 +150,7 @@ def _core() -> dict[str, str]:
         "dags_folder": str(PROJECT / "dags"),
         "load_examples": "False",
         "fernet_key": config.fernet_key.get_secret_value(),
-        "execution_api_server_url": f"{base_url()}/execution/",
-        "simple_auth_manager_users": f"{config.user}:admin",
-        "simple_auth_manager_passwords_file": str(_password_file()),
+        "execution_api_server_url": f"{config.url}/execution/",
         # The default asks the name server for the host's full name.
         "hostname_callable": "socket.gethostname",
     }
@@ -189,21 +199,6 @@ def _home() -> Path:
     return settings().runtime.runtime_dir / "airflow"
 
 
-def _password_file() -> Path:
-    return _home() / "passwords.json"
-
-
-def _write_password_file() -> None:
-    """Airflow's SimpleAuthManager reads its users' passwords from a JSON file."""
-    config = settings().airflow
-    content = json.dumps({config.user: config.password.get_secret_value()}) + "\n"
-    path = _password_file()
-    if path.is_file() and path.read_text() == content:
-        return
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(content)
-
-
 def _derived_secret(purpose: str) -> str:
     """128 hex digits: Airflow signs its tokens with SHA-512, which wants a key of at least 64 bytes."""
     secret = settings().airflow.jwt_secret.get_secret_value()
@@ -211,17 +206,18 @@ def _derived_secret(purpose: str) -> str:
 
 
 def schema_state() -> str:
-    """Airflow's version and the revision its database is at, for instance `3.3.2 29ce7909c52b`."""
+    """Airflow's and FAB's versions and the revision the database is at, for instance `3.3.2 29ce7909c52b fab 3.10.2`."""
     with clients.postgres("airflow", settings().postgres.airflow_database) as connection:
         try:
             row = connection.execute("select version_num from alembic_version").fetchone()
         except psycopg.errors.UndefinedTable:
             row = None
-    return f"{version('apache-airflow-core')} {row[0] if row else 'empty'}"
+    fab = version("apache-airflow-providers-fab")
+    return f"{version('apache-airflow-core')} {row[0] if row else 'empty'} fab {fab}"
 
 
 def _api_probe(_since: datetime) -> str:
-    state = clients.json_page(f"{base_url()}/api/v2/monitor/health")["metadatabase"]["status"]
+    state = clients.json_page(f"{settings().airflow.url}/api/v2/monitor/health")["metadatabase"]["status"]
     return "" if state == "healthy" else f"metadata database {state}"
 
 

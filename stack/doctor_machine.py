@@ -171,7 +171,7 @@ def secret_variables() -> set[str]:
 def secret_files(dotenv: Path = PROJECT / ".env") -> list[Finding]:
     """Files that hold passwords are their owner's alone."""
     folder = settings().runtime.runtime_dir
-    files = [folder / "secrets.env", folder / "supervisord.conf", folder / "airflow" / "passwords.json"]
+    files = [settings().runtime.secrets_file, folder / "supervisord.conf", folder / "airflow" / "passwords.json"]
     if not secret_variables().isdisjoint(dotenv_values(dotenv)):
         files.append(dotenv)
     there = [path for path in files if path.exists()]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hadoop import nodes
 from loglake import clients, health
-from loglake.settings import LOOPBACK, child_environment, settings
+from loglake.settings import child_environment, settings
 from stack import java, tools
 from stack.service import Port, Service
 
@@ -14,7 +14,7 @@ from stack.service import Port, Service
 def services() -> tuple[Service, Service]:
     """The NameNode, then the DataNode."""
     config = settings().hdfs
-    environment = {**java.ENVIRONMENT, **nodes.environment(config, _data())}
+    environment = {**java.ENVIRONMENT, **nodes.environment(config, settings().runtime.listen, _data())}
     namenode = Service(
         name="namenode",
         title="HDFS NameNode",
@@ -22,7 +22,7 @@ def services() -> tuple[Service, Service]:
         environment=environment,
         probe=namenode_probe,
         ports=(Port.of(config, "namenode_port"), Port.of(config, "namenode_http_port")),
-        url=f"{config.http_url}/dfshealth.html#tab-overview",
+        url=f"{config.page}/dfshealth.html#tab-overview",
         prepare=format_namenode,
     )
     datanode = Service(
@@ -46,8 +46,8 @@ def namenode_probe(_started: datetime) -> str:
 def datanode_probe(_started: datetime) -> str:
     """Content when HDFS takes writes."""
     health.ask_hdfs()
-    port = settings().hdfs.datanode_port
-    return "" if clients.listens(f"{LOOPBACK}:{port}") else f"port {port} is closed"
+    config = settings().hdfs
+    return "" if clients.listens(f"{config.datanode_host}:{config.datanode_port}") else f"port {config.datanode_port} is closed"
 
 
 def format_namenode() -> None:
@@ -57,7 +57,7 @@ def format_namenode() -> None:
         return
     draft = _data() / "draft"
     shutil.rmtree(draft, ignore_errors=True)
-    environment = child_environment(**nodes.environment(settings().hdfs, draft))
+    environment = child_environment(**nodes.environment(settings().hdfs, settings().runtime.listen, draft))
     command = (*_command(nodes.NAMENODE), "-format", "-nonInteractive")
     tools.run(command, f"the NameNode could not be formatted in {draft}", environment)
     (draft / "namenode").rename(_data() / "namenode")

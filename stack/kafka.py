@@ -16,15 +16,20 @@ from stack.service import Port, Service
 LOG_CONFIG = Path(__file__).resolve().with_name("kafka-log4j2.properties")
 
 
-def server_properties(config: KafkaSettings, data: Path) -> dict[str, str]:
+def server_properties(config: KafkaSettings, listen: str, data: Path) -> dict[str, str]:
     """The broker's configuration. Records carry the broker's clock, so that the time of a record never goes back."""
+    inside = {"PLAINTEXT": (config.port, f"{config.host}:{config.port}")}
+    outside = {"OUTSIDE": (config.outside_port, config.outside_address)} if config.outside_address else {}
+    listeners = [f"{name}://{listen}:{port}" for name, (port, _) in (inside | outside).items()]
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.voters": f"1@{LOOPBACK}:{config.controller_port}",
         "controller.listener.names": "CONTROLLER",
-        "listeners": f"PLAINTEXT://{LOOPBACK}:{config.port},CONTROLLER://{LOOPBACK}:{config.controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{config.port}",
+        # The controller is this broker's own: nobody else reaches it.
+        "listeners": ",".join([*listeners, f"CONTROLLER://{LOOPBACK}:{config.controller_port}"]),
+        "advertised.listeners": ",".join(f"{name}://{address}" for name, (_, address) in (inside | outside).items()),
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,OUTSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "log.dirs": str(data),
         "log.message.timestamp.type": "LogAppendTime",
         "auto.create.topics.enable": "false",
@@ -50,7 +55,7 @@ def service() -> Service:
         command=(*_java("kafka.Kafka", config.heap), str(_properties())),
         environment=java.ENVIRONMENT,
         probe=probe,
-        ports=(Port.of(config, "port"), Port.of(config, "controller_port")),
+        ports=tuple(Port.of(config, name) for name in ("port", "controller_port", *(["outside_port"] if config.outside_address else []))),
         prepare=prepare,
         complete=complete,
         stop_seconds=60,
@@ -68,7 +73,8 @@ def prepare() -> None:
     """Write server.properties, and format the storage when it is not."""
     data, path = _data(), _properties()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{name}={value}\n" for name, value in server_properties(settings().kafka, data).items()))
+    properties = server_properties(settings().kafka, settings().runtime.listen, data)
+    path.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
     if not (data / "meta.properties").exists():
         command = (*_java("kafka.tools.StorageTool", "128m"), "format", f"--cluster-id={_cluster_id()}", f"--config={path}")
         tools.run(command, f"Kafka's storage in {data} could not be formatted")

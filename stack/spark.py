@@ -1,12 +1,11 @@
 """Spark standalone: a master and a worker, both from the PySpark wheel."""
 
-import sys
 from datetime import datetime
 from pathlib import Path
 
-from loglake import clients, health
+from loglake import clients, health, spark_environment
 from loglake.errors import SettingsError
-from loglake.settings import LOOPBACK, PROJECT, settings
+from loglake.settings import settings
 from stack import java, wheels
 from stack.service import Port, Service
 
@@ -16,8 +15,7 @@ _SWEEP, _KEEP = 1800, 6 * 3600
 
 
 def environment() -> dict[str, str]:
-    """What master, worker and the executors it starts need; every address is loopback."""
-    runtime = settings().runtime
+    """What master, worker and the executors it starts need; on one machine every address is loopback."""
     options = [
         "-XX:+UseSerialGC",
         "-XX:-UsePerfData",
@@ -33,14 +31,10 @@ def environment() -> dict[str, str]:
         **java.ENVIRONMENT,
         "JAVA_HOME": str(java.java_home()),
         "SPARK_HOME": str(SPARK_HOME),
-        "SPARK_CONF_DIR": str(PROJECT / "loglake" / "sparkconf"),
-        "SPARK_LOCAL_IP": LOOPBACK,
-        "SPARK_PUBLIC_DNS": LOOPBACK,
+        **spark_environment.common(),
         "SPARK_NO_DAEMONIZE": "1",
         "SPARK_DAEMON_MEMORY": settings().spark.daemon_heap,
         "SPARK_DAEMON_JAVA_OPTS": " ".join(options),
-        "SPARK_LOCAL_DIRS": str(runtime.data_dir / "spark" / "local"),
-        "PYSPARK_PYTHON": sys.executable,
     }
 
 
@@ -48,8 +42,8 @@ def services() -> tuple[Service, Service]:
     """The master, then the worker. SettingsError when the worker has no cores for the stream and a load at the same time."""
     config = settings().spark
     _require_cores()
-    address = ("--host", LOOPBACK, "--port", str(config.master_port), "--webui-port", str(config.master_ui_port))
-    size = ("--host", LOOPBACK, "--cores", str(config.worker_cores), "--memory", config.worker_memory)
+    address = ("--host", config.host, "--port", str(config.master_port), "--webui-port", str(config.master_ui_port))
+    size = ("--host", config.worker_host, "--cores", str(config.worker_cores), "--memory", config.worker_memory)
     places = ("--work-dir", str(_work_folder()), "--webui-port", str(config.worker_ui_port))
     master = Service(
         name="spark-master",
@@ -58,17 +52,17 @@ def services() -> tuple[Service, Service]:
         environment=environment(),
         probe=master_probe,
         ports=(Port.of(config, "master_port"), Port.of(config, "master_ui_port")),
-        url=f"http://{LOOPBACK}:{config.master_ui_port}",
+        url=config.page,
     )
     worker = Service(
         name="spark-worker",
         title="Spark worker",
-        command=_spark_class("worker.Worker", *size, *places, f"spark://{LOOPBACK}:{config.master_port}"),
+        command=_spark_class("worker.Worker", *size, *places, config.master_url),
         environment=environment(),
         probe=worker_probe,
         after=(master.name,),
         ports=(Port.of(config, "worker_ui_port"),),
-        url=f"http://{LOOPBACK}:{config.worker_ui_port}",
+        url=f"http://{config.worker_host}:{config.worker_ui_port}",
         prepare=_make_folders,
     )
     return master, worker
@@ -76,7 +70,7 @@ def services() -> tuple[Service, Service]:
 
 def master_probe(_started: datetime) -> str:
     """Content when the master says it is alive."""
-    state = clients.json_page(f"http://{LOOPBACK}:{settings().spark.master_ui_port}/json/")["status"]
+    state = clients.json_page(f"{settings().spark.ui_url}/json/")["status"]
     return "" if state == "ALIVE" else f"the master is {state.lower()}"
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -109,13 +109,18 @@ def write_certificate(path: Path) -> Path:
 
 
 @contextmanager
-def mail_server(port: int, certificate: Path | None = None) -> Iterator[Mailbox]:
-    """A mail server that runs while the block does; with a certificate it takes nothing before STARTTLS."""
+def mail_server(port: int, certificate: Path | None = None, login: tuple[str, str] | None = None) -> Iterator[Mailbox]:
+    """A mail server that runs while the block does; with a certificate it takes nothing before STARTTLS, with a log-in not without that."""
     box = Mailbox(port)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH) if certificate else None
     if tls and certificate:
         tls.load_cert_chain(certificate)
-    controller = Controller(box, hostname="127.0.0.1", port=port, tls_context=tls, require_starttls=tls is not None)
+
+    def authenticate(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, given: LoginPassword) -> AuthResult:
+        return AuthResult(success=(given.login.decode(), given.password.decode()) == login, handled=False)
+
+    doors = {"auth_required": True, "authenticator": authenticate} if login else {}
+    controller = Controller(box, hostname="127.0.0.1", port=port, tls_context=tls, require_starttls=tls is not None, **doors)
     controller.start()
     try:
         yield box

@@ -15,7 +15,7 @@ from loglake.topic import Bounds
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 STREAM = Stream(3, 4.5, 1000, 10, 2.5, {0: 90}, NOW, 7)
 WAREHOUSE = Warehouse(
-    STREAM, Loads(2, 8.0, 990, 950, 30, 10, 5, NOW), 4096, (Table("raw", "log_events", 950, 2048),), frozenset({"lag", "dag"})
+    STREAM, Loads(2, 8.0, 990, 950, 30, 10, 5, NOW), 4096, (Table("raw", "log_events", 950, 2048),), frozenset({"lag", "dag"}), NOW
 )
 AIRFLOW = Airflow({"scheduler": True}, (DagRun("loglake_batch", 40.0, True, NOW),))
 HDFS = {name: 1.0 for name in BY_NAME if name.startswith("loglake_hdfs_")}

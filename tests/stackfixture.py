@@ -105,8 +105,8 @@ class EmbeddedStack:
 
 
 def free_ports() -> dict[str, str]:
-    """A free port for each setting that names one; of two xdist workers (gw0, gw1) one takes even ports, the other odd ones."""
-    mine = _PORT_RANGE[int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) :: 2]
+    """A free port for each setting that names one; each xdist worker (gw0, gw1, …) takes ports that no other one does."""
+    mine = _PORT_RANGE[int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
     names = [port.setting for service in services() for port in service.ports] + list(_OTHER_PORTS)
     candidates = (port for port in random.sample(mine, 500) if checks.free(port))
     return {name: str(port) for name, port in zip(names, candidates, strict=False)}

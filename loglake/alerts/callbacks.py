@@ -18,7 +18,7 @@ from loglake.alerts.rules import RULES, Verdict
 from loglake.alerts.runbook import anchor_of_dag, anchor_of_task
 from loglake.errors import BadInputError
 from loglake.health import ServicesDownError, Status
-from loglake.settings import LOOPBACK, settings
+from loglake.settings import settings
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def _dag_failed(connection: psycopg.Connection, dag_id: str, run_id: str, reason
     told = [incident.alert.key for incident in store.open_incidents(connection)]
     if DAG_KEY + dag_id in told or any(key.startswith("service_down:") for key in told):
         return
-    url = f"http://{LOOPBACK}:{settings().airflow.port}/dags/{dag_id}/runs/{quote(run_id)}"
+    url = f"{settings().airflow.page}/dags/{dag_id}/runs/{quote(run_id)}"
     detail = f"Airflow's reason: {reason or 'none given'}\nRun: {url}"
     _advance(connection, [Alert(DAG_KEY + dag_id, f"{dag_id} failed", "critical", anchor_of_dag(dag_id), detail)], now)
 

@@ -8,7 +8,10 @@ from loglake import health, topic
 
 @dataclass(frozen=True)
 class Warehouse:
-    """Postgres: the window's arrivals and events, records per hour (today's last full one, then past days'), loads and their books."""
+    """Postgres: the window's arrivals and events, records per hour (today's last full one, then past days'), loads and their books.
+
+    `live_seen`: when the live stream last reported.
+    """
 
     arrived: int
     rejected: int
@@ -18,6 +21,7 @@ class Warehouse:
     last_hour: int | None
     past_hours: tuple[int, ...]
     unbuilt_since: datetime | None
+    live_seen: datetime | None
     findings: tuple[str, ...]
 
 

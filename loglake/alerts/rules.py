@@ -137,6 +137,10 @@ def _marts_age(facts: Facts) -> list[Measured]:
     return _age(facts.now, since, "the oldest load that is not in the marts is of", "every load is in the marts")
 
 
+def _live_age(facts: Facts) -> list[Measured]:
+    return _age(facts.now, _known(facts).live_seen, "the live stream last reported at", "the live stream has never run")
+
+
 def _lag(facts: Facts) -> list[Measured]:
     records = facts.kafka.records if facts.kafka else 0
     return [Measured(records, f"{records:,} records in Kafka are not in the lake")]
@@ -223,6 +227,8 @@ RULES: tuple[Rule, ...] = (
          "s", "load_stale_seconds", _load_age, ("lake",), _BATCH_FAILS),
     Rule("marts_stale", "The marts are old", "critical", "age of the oldest load that is not in the marts",
          "s", "marts_stale_seconds", _marts_age, ("warehouse",), _BATCH_FAILS),
+    Rule("live_stale", "The live windows stand still", "warning", "time since the live stream last reported",
+         "s", "live_stale_seconds", _live_age, ("warehouse",), ("service_down:Kafka", "service_down:Postgres")),
     Rule("reject_rate", "Many records are rejected", "warning", "rejected of the records that came in the window",
          "%", "reject_percent", _rejects, ("warehouse",)),
     Rule("error_rate", "Many events are errors", "warning", "events of type error, or of status 500 and above, of the window's",

@@ -9,6 +9,7 @@ ACTIONS = {
     "lag": "look whether it shrinks: `loglake alerts`; a stream that is alive catches up by itself",
     "load-stale": "look at the runs of loglake_batch, whether it is paused; `loglake load` loads now",
     "marts-stale": "look at the dbt tasks of loglake_batch; `loglake model` builds now and says what fails",
+    "live-stale": "`loglake logs live-stream` says why; `loglake up --only live-stream` starts it, and it goes on where it was",
     "reject-rate": "`loglake rejects group` has the reasons; mend the sender, then `loglake rejects replay`",
     "error-rate": "ask which service and which error: docs/alerts.md has the query; loglake itself is not at fault",
     "latency": "ask which service is slow: docs/alerts.md has the query; loglake itself is not at fault",

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -110,6 +111,36 @@ def jars(
     from stack import jars as stack_jars
 
     out.print(f"{stack_jars.write_lock(lambda _done, line: err.print(line, markup=False))} jars locked")
+
+
+@app.command()
+def serve(
+    name: Annotated[str, typer.Argument(help="The service.")],
+    mark: Annotated[Path, typer.Option(help="File that is touched whenever the service is healthy.")] = Path("/tmp/healthy"),  # noqa: S108
+) -> None:
+    """Run one service of the stack in the foreground until it ends, as its container does; its exit code."""
+    from loglake import logs
+    from stack.serve import serve as run_service
+
+    logs.configure()
+    raise typer.Exit(run_service(name, mark))
+
+
+@app.command()
+def secrets(
+    take: Annotated[Path | None, typer.Option(help="A file of LOGLAKE_…=value lines that take the place of what is there.")] = None,
+) -> None:
+    """Generate the secrets that do not exist yet, as `up` does, into a file that only its owner may read."""
+    from dotenv import dotenv_values
+
+    from loglake.settings import check_names, generate_secrets, replace_secret
+
+    given = {name: value for name, value in dotenv_values(take).items() if value} if take else {}
+    check_names(given)
+    generate_secrets()
+    for variable, value in given.items():
+        replace_secret(variable, value)
+    out.print(f"secrets in {settings().runtime.secrets_file}", markup=False, soft_wrap=True)
 
 
 @app.command()

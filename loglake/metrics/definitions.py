@@ -43,6 +43,7 @@ STREAM = (
     _summary("stream_batch_duration_seconds", "Finished micro-batches that held records, and the seconds they took."),
     _gauge("stream_lag_records", "Records of the topic that the stream had not read, by its last report."),
     _gauge("stream_heartbeat_timestamp_seconds", "When the stream last reported."),
+    _gauge("live_heartbeat_timestamp_seconds", "When the live stream last reported."),
     _gauge("stream_event_delay_seconds", "Median time from event to lake in the last micro-batch."),
 )
 LOAD = (

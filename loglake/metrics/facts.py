@@ -67,6 +67,7 @@ class Warehouse:
     size: int
     tables: tuple[Table, ...]
     incidents: frozenset[str] = frozenset()
+    live_seen_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,8 @@ def samples(facts: Facts) -> Iterator[Sample]:
     yield from (Sample("loglake_scrape_source_duration_seconds", seconds, (source,)) for source, seconds in facts.seconds.items())
     if facts.warehouse:
         yield from _stream(facts.warehouse.stream)
+        if facts.warehouse.live_seen_at is not None:
+            yield Sample("loglake_live_heartbeat_timestamp_seconds", facts.warehouse.live_seen_at.timestamp())
         yield from _loads(facts.warehouse.loads)
         yield from _tables(facts.warehouse)
         yield from _alerts(facts.warehouse.incidents)

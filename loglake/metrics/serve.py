@@ -1,4 +1,4 @@
-"""The process behind the Prometheus end point. Run as `python -m loglake.metrics.serve`; answers at `/metrics` on 127.0.0.1."""
+"""The process behind the Prometheus end point. Run as `python -m loglake.metrics.serve`; answers at `/metrics`."""
 
 import logging
 import signal
@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, start_http_se
 from loglake import logs
 from loglake.metrics.auditor import Auditor
 from loglake.metrics.collector import StackCollector
-from loglake.settings import LOOPBACK, settings
+from loglake.settings import settings
 
 log = logging.getLogger("loglake.metrics.serve")
 
@@ -30,9 +30,9 @@ def main() -> None:
         signal.signal(number, lambda *_: stopping.set())
     config = settings().metrics
     auditor = Auditor(config.books_seconds)
-    start_http_server(config.port, LOOPBACK, registry(auditor))
+    start_http_server(config.port, settings().runtime.listen, registry(auditor))
     auditor.start()
-    log.info("serving http://%s:%s/metrics", LOOPBACK, config.port)
+    log.info("serving %s", config.url)
     stopping.wait()
 
 

@@ -14,8 +14,8 @@ from loglake import clients, health, lake_metadata, topic
 from loglake.alerts import store as alerts
 from loglake.errors import ServiceError
 from loglake.metrics.facts import Airflow, DagRun, Lake, Loads, Stream, Table, Warehouse
-from loglake.settings import LOOPBACK, settings
-from loglake.topic import LAKE_STREAM, Bounds
+from loglake.settings import settings
+from loglake.topic import LAKE_STREAM, LIVE_STREAM, Bounds
 
 #: Schemas whose tables are measured one by one.
 _MEASURED = ["raw", "ops", "marts"]
@@ -78,7 +78,8 @@ def warehouse(database: str | None = None) -> Warehouse:
         loads = Loads(*connection.execute(_LOADS).fetchall()[0])
         (size,) = connection.execute("select pg_database_size(current_database())").fetchall()[0]
         firing = frozenset(incident.alert.key.partition(":")[0] for incident in alerts.open_incidents(connection))
-        return Warehouse(stream, loads, size, tables(connection), firing)
+        live_seen_at, _ = connection.execute(_HEARTBEAT, [LIVE_STREAM]).fetchone() or (None, None)
+        return Warehouse(stream, loads, size, tables(connection), firing, live_seen_at)
 
 
 def tables(connection: psycopg.Connection) -> tuple[Table, ...]:
@@ -131,7 +132,7 @@ def spark() -> tuple[dict[str, float] | None, bool]:
     if config.master:
         health.ask_spark()
         return None, True
-    state = clients.json_page(f"http://{LOOPBACK}:{config.master_ui_port}/json/")
+    state = clients.json_page(f"{config.ui_url}/json/")
     counted = {
         "loglake_spark_workers": state["aliveworkers"],
         "loglake_spark_cores": state["cores"],
@@ -143,7 +144,7 @@ def spark() -> tuple[dict[str, float] | None, bool]:
 
 def airflow() -> Airflow:
     """The health of Airflow's components by its own page, and the last finished run of each DAG."""
-    page = clients.json_page(f"http://{LOOPBACK}:{settings().airflow.port}/api/v2/monitor/health")
+    page = clients.json_page(f"{settings().airflow.url}/api/v2/monitor/health")
     components = {name: page[name]["status"] == "healthy" for name in ("metadatabase", "scheduler", "dag_processor")}
     with clients.postgres("airflow", settings().postgres.airflow_database) as connection, connection.transaction():
         _bound(connection)

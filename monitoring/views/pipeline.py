@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from loglake.errors import LoglakeError
-from loglake.settings import LOOPBACK, settings
+from loglake.settings import settings
 from monitoring import charts, live_figures, parts, text
 from monitoring.filters import Filter
 from monitoring.looking import Seen, look
@@ -88,11 +88,9 @@ def services(seen: Seen) -> None:
         parts.text_table(shown, {"service": "Service", "state": "State", "detail": "What it says"})
         config = settings()
         with st.container(horizontal=True):
-            st.link_button("NameNode", config.hdfs.http_url.split(";")[0], icon=":material/open_in_new:", type="tertiary")
-            st.link_button(
-                "Spark master", f"http://{LOOPBACK}:{config.spark.master_ui_port}", icon=":material/open_in_new:", type="tertiary"
-            )
-            st.link_button("Airflow", f"http://{LOOPBACK}:{config.airflow.port}", icon=":material/open_in_new:", type="tertiary")
+            st.link_button("NameNode", config.hdfs.page, icon=":material/open_in_new:", type="tertiary")
+            st.link_button("Spark master", config.spark.page, icon=":material/open_in_new:", type="tertiary")
+            st.link_button("Airflow", config.airflow.page, icon=":material/open_in_new:", type="tertiary")
 
 
 def books(seen: Seen) -> None:

@@ -16,7 +16,11 @@ import pyarrow.compute as pc
 import pytest
 
 from loglake import clients, lake
+from loglake.alerts import gather
+from loglake.alerts.facts import Facts
+from loglake.alerts.rules import judge
 from loglake.events import Geo
+from loglake.operation_settings import AlertSettings
 from loglake.settings import settings
 from producers import ids
 from producers.publisher import Publisher
@@ -120,6 +124,13 @@ def late() -> int:
     return int(pipeline.scalar("select coalesce(sum(events), 0) from live.late_count"))
 
 
+def alert() -> str:
+    """What the alert rule says of the live stream's silence, with twenty seconds of it for a limit."""
+    now = datetime.now(UTC)
+    facts = Facts(now=now, warehouse=gather.ask_warehouse(now))
+    return next(verdict.state for verdict in judge(facts, AlertSettings(live_stale_seconds=20)) if verdict.rule.name == "live_stale")
+
+
 def send(*moments: datetime, country: str) -> None:
     """An event of each of these moments, sent now."""
     with Publisher(settings().kafka.topic) as publisher:
@@ -197,11 +208,14 @@ def test_the_newest_events_are_kept_without_a_name_or_an_address(killed: Sent) -
     assert "Tickland" in "".join(payload for *_, payload in rows)
 
 
-def test_a_state_that_cannot_be_read_is_made_anew_from_kafka(live: EmbeddedStack, killed: Sent) -> None:
+def test_a_stream_that_stops_is_told_and_a_state_that_cannot_be_read_is_made_anew_from_kafka(live: EmbeddedStack, killed: Sent) -> None:
+    assert alert() == "ok"
     live.stop("live-stream")
+    wait_for("its silence to be told", lambda: alert() == "firing")
     with clients.postgres("loader") as loader:
         assert loader.execute("update live.pane set state = '\\x00'").rowcount > 0
     live.start(LIVE_STREAM)
     wait_for("the windows to be made anew", lambda: tick() and watermark() >= killed.end)
+    assert alert() == "ok"
     assert_same_as_lake(live, killed)
     assert "the state of the windows cannot be read" in "\n".join(live.log_lines("live-stream"))

@@ -48,6 +48,7 @@ EDGES = [
     ("lag", replace(WELL, kafka=Waiting(1_000_000, ago(9))), replace(WELL, kafka=Waiting(1_000_001, ago(9)))),
     ("load_stale", with_lake(unloaded_since=ago(1800)), with_lake(unloaded_since=ago(1801))),
     ("marts_stale", with_warehouse(unbuilt_since=ago(2700)), with_warehouse(unbuilt_since=ago(2701))),
+    ("live_stale", with_warehouse(live_seen=ago(120)), with_warehouse(live_seen=ago(121))),
     ("reject_rate", with_warehouse(rejected=50), with_warehouse(rejected=51)),
     ("error_rate", with_warehouse(errors=100), with_warehouse(errors=101)),
     ("latency", with_warehouse(latency_p95=1000.0), with_warehouse(latency_p95=1000.5)),

@@ -140,7 +140,7 @@ def test_postgres_that_does_not_answer_makes_its_rules_unknown(empty: str, monke
     assert value is None
     judged = judge(replace(WELL, warehouse=None, unknown={"warehouse": problem}), AlertSettings())
     unknown = {verdict.key for verdict in judged if verdict.state == "unknown"}
-    assert unknown == {"marts_stale", "reject_rate", "error_rate", "latency", "volume", "balance"}
+    assert unknown == {"marts_stale", "live_stale", "reject_rate", "error_rate", "latency", "volume", "balance"}
     assert 'database "no_such_database" does not exist' in problem
 
 

@@ -151,7 +151,7 @@ def test_a_mail_server_that_puts_off_is_asked_again_and_one_that_refuses_is_not(
     assert deliver(outbox).sent == 0
 
 
-def test_mail_is_encrypted_and_its_servers_certificate_checked(
+def test_mail_is_encrypted_its_servers_certificate_checked_and_a_log_in_made(
     outbox: psycopg.Connection, mail: Mailbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     certificate = write_certificate(tmp_path / "server.pem")
@@ -160,10 +160,19 @@ def test_mail_is_encrypted_and_its_servers_certificate_checked(
     monkeypatch.setenv("LOGLAKE_SMTP_STARTTLS", "true")
     monkeypatch.setenv("LOGLAKE_SMTP_PORT", str(port))
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setenv("LOGLAKE_SMTP_USER", "ops")
+    monkeypatch.setenv("LOGLAKE_SMTP_PASSWORD", "mistaken")
     settings.cache_clear()
     see(outbox, 0, DOWN)
-    with mail_server(port, certificate) as encrypted:
-        assert deliver(outbox).sent == 2
+    with mail_server(port, certificate, login=("ops", "the secret")) as encrypted:
+        outcome = deliver(outbox)
+        assert outcome.sent == 1
+        assert "the mail server does not take it: (535" in outcome.problems[0]
+        assert "mistaken" not in outcome.problems[0]
+        monkeypatch.setenv("LOGLAKE_SMTP_PASSWORD", "the secret")
+        settings.cache_clear()
+        let_try_again(outbox)
+        assert deliver(outbox).sent == 1
     assert [letter["Subject"] for letter in encrypted.messages] == ["[loglake] PROBLEM: Service down: Kafka"]
     assert mail.messages == []
 
