@@ -20,15 +20,13 @@ _AIRFLOW = {"airflow-api", "airflow-scheduler", "airflow-dag-processor", "airflo
 _HDFS = {"namenode", "datanode", "spark-worker", "lake-stream", "airflow-scheduler", "metrics", "monitor"}
 #: Each server's address, and the services that may reach it; itself among them.
 CLIENTS = {
-    "kafka:9092": {"kafka", "spark-worker", "lake-stream", "live-stream", "airflow-scheduler", "metrics", "monitor"},
-    "kafka:9093": set(),
-    "namenode:8020": _HDFS,
+    "broker.kafka:9092": {"kafka", "spark-worker", "lake-stream", "live-stream", "airflow-scheduler", "metrics", "monitor"},
+    "broker.kafka:9093": set(),
+    "namenode.hdfs:8020": _HDFS,
     "datanode:9866": _HDFS,
     "postgres:5432": SERVICES - {"kafka", "namenode", "datanode", "spark-master"},
     "master.spark:7077": {"spark-master", "spark-worker", "lake-stream", "airflow-scheduler", "metrics", "monitor"},
     "airflow-api:8082": {*_AIRFLOW, "metrics", "monitor"},
-    "metrics:9108": {"metrics", "airflow-scheduler", "monitor"},
-    "monitor:8501": {"monitor"},
 }
 
 _PROCESSES = """
