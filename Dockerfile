@@ -25,10 +25,9 @@ COPY pyproject.toml requirements.lock ./
 # Not editable by a list of modules but by the folder, which is empty yet: a changed module leaves this layer as it is.
 RUN --mount=type=cache,target=/root/.cache/uv \
     touch README.md \
-    && /opt/uv/bin/uv pip install --quiet --python .venv/bin/python --constraint requirements.lock --requirement pyproject.toml \
+    && /opt/uv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --constraint requirements.lock --requirement pyproject.toml \
     && /opt/uv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --config-setting editable_mode=compat --editable . \
-    && .venv/bin/python -m pip uninstall --quiet --yes pip setuptools \
-    && .venv/bin/python -m compileall -q -j 0 .venv/lib
+    && .venv/bin/python -m pip uninstall --quiet --yes pip setuptools
 
 FROM packages AS jars
 COPY loglake loglake

@@ -171,9 +171,7 @@ class Airflow:
         if failed is None:
             return f"run {run_id} of {dag_id} failed: see {page}"
         log = self._call("GET", f"{run}/taskInstances/{failed['task_id']}/logs/{failed['try_number']}")
-        return (
-            f"{failed['task_id']} failed: {first_error(log['content'])}; log: {page}"
-        )
+        return f"{failed['task_id']} failed: {first_error(log['content'])}; log: {page}"
 
     def _find(self, path: str) -> Any:
         return self._call("GET", path, missing_ok=True)

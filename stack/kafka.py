@@ -18,17 +18,21 @@ LOG_CONFIG = Path(__file__).resolve().with_name("kafka-log4j2.properties")
 
 def server_properties(config: KafkaSettings, listen: str, data: Path) -> dict[str, str]:
     """The broker's configuration. Records carry the broker's clock, so that the time of a record never goes back."""
-    inside = {"PLAINTEXT": (config.port, f"{config.host}:{config.port}")}
-    outside = {"OUTSIDE": (config.outside_port, config.outside_address)} if config.outside_address else {}
-    listeners = [f"{name}://{listen}:{port}" for name, (port, _) in (inside | outside).items()]
+    inside = f"{config.host}:{config.port}"
+    # Each listener with the address it is bound to, and the one that its clients are told.
+    listeners = {"PLAINTEXT": (inside, inside)}
+    if config.outside_address:
+        listeners["OUTSIDE"] = (f"{listen}:{config.outside_port}", config.outside_address)
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.voters": f"1@{LOOPBACK}:{config.controller_port}",
         "controller.listener.names": "CONTROLLER",
         # The controller is this broker's own: nobody else reaches it.
-        "listeners": ",".join([*listeners, f"CONTROLLER://{LOOPBACK}:{config.controller_port}"]),
-        "advertised.listeners": ",".join(f"{name}://{address}" for name, (_, address) in (inside | outside).items()),
+        "listeners": ",".join(
+            [*(f"{name}://{bound}" for name, (bound, _) in listeners.items()), f"CONTROLLER://{LOOPBACK}:{config.controller_port}"]
+        ),
+        "advertised.listeners": ",".join(f"{name}://{told}" for name, (_, told) in listeners.items()),
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,OUTSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "log.dirs": str(data),
         "log.message.timestamp.type": "LogAppendTime",
