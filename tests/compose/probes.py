@@ -3,6 +3,8 @@
 import json
 import socket
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_interface
+from typing import Any
 
 import psutil
 
@@ -88,18 +90,26 @@ def setting(project: Project, service: str, expression: str) -> str:
     return _python(project, service, f"from loglake.settings import settings; print(settings().{expression})").strip()
 
 
-def container_addresses(project: Project) -> dict[str, list[str]]:
-    """The addresses of each service in the engine's networks."""
+def linked_addresses(project: Project) -> dict[str, list[str]]:
+    """The addresses of each service in those networks of the engine that the machine itself has an address in."""
+    links = [ip_interface(f"{item.address}/{item.netmask}").network for item in _ipv4()]
     return {
-        service: [network["IPAddress"] for network in one.details["NetworkSettings"]["Networks"].values() if network["IPAddress"]]
+        service: [
+            address
+            for network in one.details["NetworkSettings"]["Networks"].values()
+            if (address := network["IPAddress"]) and any(ip_address(address) in link for link in links)
+        ]
         for service, one in project.containers().items()
     }
 
 
 def machine_addresses() -> list[str]:
     """The machine's own addresses but 127.0.0.1."""
-    addresses = (item.address for items in psutil.net_if_addrs().values() for item in items if item.family == socket.AF_INET)
-    return sorted({address for address in addresses if not address.startswith("127.")})
+    return sorted(item.address for item in _ipv4() if not item.address.startswith("127."))
+
+
+def _ipv4() -> list[Any]:
+    return [item for items in psutil.net_if_addrs().values() for item in items if item.family == socket.AF_INET]
 
 
 def foreign(port: int) -> bool:
