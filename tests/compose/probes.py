@@ -2,6 +2,7 @@
 
 import json
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface
 from typing import Any
@@ -18,9 +19,8 @@ SERVICES = {
 }
 #: Every port a server listens on in its container.
 INSIDE_PORTS = (4040, 5432, 7077, 8020, 8080, 8081, 8082, 8501, 8793, 8794, 9092, 9093, 9108, 9864, 9866, 9867, 9870, 29092)
-_AIRFLOW = {"airflow-api", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"}
 _HDFS = {"namenode", "datanode", "spark-worker", "lake-stream", "airflow-scheduler", "metrics", "monitor"}
-#: Each server's address, and the services that may reach it; itself among them.
+#: The addresses of the servers that ask nobody who they are, and of Postgres; the services that may reach each, itself among them.
 CLIENTS = {
     "broker.kafka:9092": {"kafka", "spark-worker", "lake-stream", "live-stream", "airflow-scheduler", "metrics", "monitor"},
     "broker.kafka:9093": set(),
@@ -28,7 +28,6 @@ CLIENTS = {
     "datanode:9866": _HDFS,
     "postgres:5432": SERVICES - {"kafka", "namenode", "datanode", "spark-master"},
     "master.spark:7077": {"spark-master", "spark-worker", "lake-stream", "airflow-scheduler", "metrics", "monitor"},
-    "airflow-api:8082": {*_AIRFLOW, "metrics", "monitor"},
 }
 
 _PROCESSES = """
@@ -45,15 +44,17 @@ print(json.dumps({"processes": found, "writable": writable}))
 """
 _CONNECT = """
 import json, socket, sys
-found = []
-for address in sys.argv[1:]:
+from concurrent.futures import ThreadPoolExecutor
+def answers(address):
     host, port = address.split(":")
     try:
         socket.create_connection((host, int(port)), 2).close()
     except OSError:
-        continue
-    found.append(address)
-print(json.dumps(found))
+        return False
+    return True
+# All at once, as a name that is not known is looked up for ten seconds.
+with ThreadPoolExecutor(len(sys.argv)) as pool:
+    print(json.dumps([address for address, is_open in zip(sys.argv[1:], pool.map(answers, sys.argv[1:])) if is_open]))
 """
 
 
@@ -80,9 +81,13 @@ def bounds(project: Project, service: str) -> Bounds:
     )
 
 
-def reached(project: Project, service: str) -> set[str]:
-    """The servers that accept a connection from within the container of a service."""
-    return set(json.loads(_python(project, service, _CONNECT, *CLIENTS)))
+def clients(project: Project) -> dict[str, set[str]]:
+    """For each of the servers, the services from whose containers it accepts a connection."""
+    with ThreadPoolExecutor(len(SERVICES)) as pool:
+        reached = dict(
+            zip(SERVICES, pool.map(lambda service: json.loads(_python(project, service, _CONNECT, *CLIENTS)), SERVICES), strict=True)
+        )
+    return {server: {service for service, servers in reached.items() if server in servers} for server in CLIENTS}
 
 
 def setting(project: Project, service: str, expression: str) -> str:
