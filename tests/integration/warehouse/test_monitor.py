@@ -304,8 +304,8 @@ def test_the_exports_are_the_rows_that_are_shown(shop: str) -> None:
 
 def test_the_service_comes_up_behind_its_gate(postgres: EmbeddedStack) -> None:
     postgres.start(("monitor",))
-    row = postgres.rows()["monitor"]
-    assert row["state"] == "running"
+    # Supervisor calls a process running once it has lived for three seconds; the pages may be there before.
+    row = postgres.wait_healthy("monitor")
     assert row["url"] == f"http://127.0.0.1:{postgres.environment['LOGLAKE_MONITOR_PORT']}"
     with clients.web() as session:
         answer = session.get(row["url"], timeout=10)
