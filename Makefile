@@ -42,7 +42,7 @@ types: setup ## Check types
 test: setup .venv/pbir_schemas ## Style, types, then every test: unit, integration, faults, browser
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint types
 	@$(LOGLAKE) jars
-	.venv/bin/pytest -n 2 --dist loadscope $(TESTS)
+	.venv/bin/pytest -n 3 --dist loadscope $(TESTS)
 
 # Microsoft's schemas of Power BI's files, for the test of bi/: it is skipped without them, but not in CI.
 .venv/pbir_schemas: tests/pbir_schemas.txt | setup
