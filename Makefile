@@ -42,7 +42,7 @@ types: setup ## Check types
 test: setup .venv/pbir_schemas ## Style, types, then every test: unit, integration, faults, browser
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint types
 	@$(LOGLAKE) jars
-	.venv/bin/pytest -n 2 --dist loadscope $(TESTS)
+	.venv/bin/pytest -n 3 --dist loadscope $(TESTS)
 
 test-compose: setup ## Build docker-compose.yaml's image and run the whole system in containers (ARGS=… goes to pytest)
 	.venv/bin/pytest tests/compose $(ARGS)

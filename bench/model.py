@@ -89,24 +89,22 @@ def measure(events: int, tell: Tell) -> Report:
         return Report(rows, load, _build())
 
 
-def fill(events: int) -> int:
-    """Generated events as load 1 of an empty warehouse; the rows inserted."""
+def fill(events: int, now: float = _NOW, start: datetime | None = None) -> int:
+    """Generated events up to `now` (Unix seconds) as load 1 of an empty warehouse; the rows inserted. Without a start: of a day at most."""
     staged = Staged(_TABLE)
-    copy_batches(clients.postgres_uri("loader"), "stage", _TABLE, _staged(events, staged))
+    plan = Plan(count=events, seed=7, start=start, flaws=Flaws(late=0.02, resent=0.02, malformed=0.01))
+    copy_batches(clients.postgres_uri("loader"), "stage", _TABLE, _staged(plan, now, staged))
     manifest = {"load_id": 1, "snapshot_from": None, "snapshot_to": 1, "started_at": datetime.now(UTC), "files_read": 1}
     with only_loader(settings().load.lock_timeout_seconds) as connection:
         return merge(connection, [staged], manifest).rows_inserted
 
 
-def _staged(events: int, staged: Staged) -> Iterator[pa.RecordBatch]:
+def _staged(plan: Plan, now: float, staged: Staged) -> Iterator[pa.RecordBatch]:
     """The records as a task of the load copies them."""
-    plan = Plan(count=events, seed=7, flaws=Flaws(late=0.02, resent=0.02, malformed=0.01))
-    pool = load_pools(settings().runtime.runtime_dir / "pools", plan.pools)
-    source = records(plan, schedule(plan, _NOW), pool, _NOW, lambda moments: moments)
-    received, max_bytes = datetime.fromtimestamp(_NOW, UTC), settings().stream.max_payload_bytes
+    received, max_bytes = datetime.fromtimestamp(now, UTC), settings().stream.max_payload_bytes
     first = 0
-    while batch := list(islice(source, _BATCH_ROWS)):
-        bronze = to_bronze(_as_kafka_gives(batch, first, received), max_bytes, received)
+    for batch in batches(plan, now):
+        bronze = to_bronze(as_kafka_gives(batch, first, received), max_bytes, received)
         ids = {name: number for number, name in enumerate(bronze.schema.names)}
         numbered = [field.with_metadata({b"PARQUET:field_id": str(ids[field.name]).encode()}) for field in bronze.schema]
         projected = project(pa.RecordBatch.from_arrays(bronze.columns, schema=pa.schema(numbered)), copy_columns(), ids)
@@ -115,7 +113,16 @@ def _staged(events: int, staged: Staged) -> Iterator[pa.RecordBatch]:
         yield projected
 
 
-def _as_kafka_gives(batch: list[Record], first: int, received: datetime) -> pa.RecordBatch:
+def batches(plan: Plan, now: float) -> Iterator[list[Record]]:
+    """The records of a plan that ends at `now` (Unix seconds), as they are generated."""
+    pool = load_pools(settings().runtime.runtime_dir / "pools", plan.pools)
+    source = records(plan, schedule(plan, now), pool, now, lambda moments: moments)
+    while batch := list(islice(source, _BATCH_ROWS)):
+        yield batch
+
+
+def as_kafka_gives(batch: list[Record], first: int, received: datetime) -> pa.RecordBatch:
+    """The records as Kafka has them from an offset on, received from a moment on, a millisecond after each other."""
     values = [
         ["bench"] * len(batch),
         [0] * len(batch),

@@ -42,7 +42,8 @@ class Database:
     def ask(self, query: Query, params: Mapping[str, object]) -> pd.DataFrame:
         """The rows of a query; NotThereError, TooSlowError, or another ServiceError when Postgres does not answer."""
         with self._connection(query.name) as connection, connection.cursor() as cursor:
-            cursor.execute(query.text, {**params, "rows": query.rows})
+            # The name first, for who looks at the server: in its log, in pg_stat_activity.
+            cursor.execute(f"/* {query.name} */ {query.text}", {**params, "rows": query.rows})
             columns = [column.name for column in cursor.description or ()]
             return pd.DataFrame(cursor.fetchall(), columns=columns)
 

@@ -18,7 +18,7 @@ from loglake.metrics.asking import Answers, Asker
 from loglake.settings import settings
 
 _KEPT_SECONDS = 15.0
-_BOOKS = ("loglake_books_balanced", "loglake_books_findings", "loglake_books_checked_timestamp_seconds", "loglake_books_rows")
+_FINDINGS, _CHECKED, _ROWS = _BOOKS = ("loglake_books_findings", "loglake_books_checked_timestamp_seconds", "loglake_books_rows")
 #: The rules ask the slowest; a server that hangs has ten seconds.
 _LONGEST_SECONDS = 12.0
 
@@ -61,6 +61,9 @@ def books() -> Books:
     with clients.web() as session:
         try:
             answer = session.get(f"{settings().metrics.url}?{names}", timeout=clients.TIMEOUT_SECONDS)
+            answer.raise_for_status()
+        except requests.HTTPError as error:
+            raise ServiceError(f"the Prometheus end point answers HTTP {answer.status_code}: see `loglake logs metrics`") from error
         except requests.RequestException as error:
             raise ServiceError("the Prometheus end point does not answer: see `loglake logs metrics`") from error
     return books_of(answer.text)
@@ -69,9 +72,8 @@ def books() -> Books:
 def books_of(page: str) -> Books:
     """Of the end point's text."""
     held = {family.name: family.samples for family in text_string_to_metric_families(page)}
-    checked = held.get("loglake_books_checked_timestamp_seconds") or []
-    findings = held.get("loglake_books_findings") or []
-    rows = {sample.labels["stage"]: int(sample.value) for sample in held.get("loglake_books_rows") or []}
+    checked, findings = held.get(_CHECKED) or [], held.get(_FINDINGS) or []
+    rows = {sample.labels["stage"]: int(sample.value) for sample in held.get(_ROWS) or []}
     return Books(
         datetime.fromtimestamp(checked[0].value, UTC) if checked else None,
         int(findings[0].value) if findings else 0,

@@ -16,6 +16,7 @@ from loglake.errors import LoglakeError
 from monitoring import charts, exports
 from monitoring.database import NotThereError, TooSlowError
 from monitoring.filters import Filter, range_label
+from monitoring.text import SAME
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ def figures(row: Sequence[Figure]) -> None:
         for one in row:
             st.metric(
                 one.label, one.value, one.delta, border=True, help=one.help, width=_WIDTH, height="stretch",
-                delta_color="inverse" if one.less_is_better else "blue",
+                delta_color="off" if one.delta == SAME else "inverse" if one.less_is_better else "blue",
+                delta_arrow="off" if one.delta == SAME else "auto",
                 chart_data=list(one.line) if one.line is not None and len(one.line) > 1 else None, chart_type="area",
             )  # fmt: skip
 

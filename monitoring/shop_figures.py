@@ -42,7 +42,7 @@ def _points(now: dict[str, Any], before: dict[str, Any]) -> str | None:
     if not now.get("sessions") or not before.get("sessions"):
         return None
     change = 100 * (now["bought"] / now["sessions"] - before["bought"] / before["sessions"])
-    return f"{change:+.1f} points"
+    return text.signed(change, "points")
 
 
 def funnel(now: dict[str, Any]) -> pd.DataFrame:

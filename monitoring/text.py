@@ -6,6 +6,7 @@ _COMPACT_FROM = 1_000_000
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 NOTHING = "—"
+SAME = "no change"
 
 
 def number(value: float | None, places: int = 0) -> str:
@@ -72,4 +73,9 @@ def change(now: float | None, before: float | None) -> str | None:
     """The change against the value before, in percent with its sign; None where there is nothing to compare with."""
     if now is None or not before:
         return None
-    return f"{100 * (now - before) / before:+.1f} %"
+    return signed(100 * (now - before) / before, "%")
+
+
+def signed(value: float, unit: str) -> str:
+    """With one decimal and its sign; SAME where that is nothing."""
+    return f"{value:+.1f} {unit}" if round(value, 1) else SAME

@@ -17,7 +17,7 @@ WAREHOUSE = Warehouse(
     last_hour=500,
     past_hours=(500, 400, 600),
     unbuilt_since=None,
-    live_seen=NOW,
+    live_seen=None,
     findings=(),
 )
 LAKE = Lake(files=10, needed_files=1, unloaded_since=None, findings=())

@@ -44,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    """With two workers (`make test`) one has the whole stack; the other a Postgres, and for the faults servers, of its own.
+    """With three workers (`make test`) one has the whole stack, another the faults with servers of their own, the third a Postgres.
 
     Unit tests fill up the rest.
     """

@@ -115,6 +115,15 @@ def _send_email(text: Text) -> str:
             login = {"login": config.user, "password": config.password.get_secret_value()} if config.user else {}
             return Connection(conn_id=conn_id, conn_type="smtp", host=config.host, port=config.port, extra=json.dumps(extra), **login)
 
+        def __enter__(self) -> SmtpHook:
+            try:
+                return super().__enter__()
+            except smtplib.SMTPException:
+                # The provider's hook leaves a connection open whose log-in was refused.
+                if isinstance(self._smtp_client, smtplib.SMTP):
+                    self._smtp_client.close()
+                raise
+
     try:
         with Hook("loglake_smtp") as hook:
             hook.send_email_smtp(

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from loglake.cli.console import err, out
+from loglake.cli.signals import ending_in_order
 from loglake.errors import BadInputError
 
 app = typer.Typer()
@@ -32,7 +33,7 @@ Output = Annotated[Path | None, typer.Option("--output", callback=_in_a_folder, 
 
 @bench.callback(invoke_without_command=True)
 def measure_something(context: typer.Context) -> None:
-    """Measure: rates and ratios (also without a command), history, dbt's build, sustained load, live, scheduled runs, Airflow, idle."""
+    """Measure: rates and ratios (also without a command), history, dbt, sustained load, live, viewers, scheduled runs, Airflow, idle."""
     if context.invoked_subcommand is None:
         rates()
 
@@ -175,6 +176,31 @@ def live(
         table.add_row(name, f"{found:.2f}")
     out.print(table)
     out.print(f"a batch takes {report.batch_ms:.0f} ms; cores: " + ", ".join(f"{name} {cores:.2f}" for name, cores in report.cores.items()))
+    _write(output, asdict(report))
+
+
+@bench.command()
+def viewers(
+    viewers: Annotated[int, typer.Option(min=1, help="Browsers that are open at once.")] = 10,
+    seconds: Annotated[int, typer.Option(min=20, help="How long they look.")] = 120,
+    days: Annotated[int, typer.Option(min=1, max=366, help="The range that they look at.")] = 30,
+    events: Annotated[int, typer.Option(min=0, help="Look at a warehouse made for this, with so many events of these days.")] = 0,
+    output: Output = None,
+) -> None:
+    """Real browsers on every page of the monitor: what Postgres takes for its questions, cores, connections."""
+    from bench.viewers import measure
+
+    with ending_in_order():
+        report = measure(viewers, seconds, days, events, _tell)
+    table = _table(
+        f"{viewers} viewers of {days} days for {seconds} s, milliseconds in Postgres", "question", "asked", "median", "95 %", "longest"
+    )
+    for one in (report.together, *report.questions):
+        table.add_row(one.name, f"{one.asked:,}", *(f"{found:,.1f}" for found in (one.median, one.p95, one.longest)))
+    out.print(table)
+    median, p95, longest = report.drawn
+    out.print(f"{report.opened} pages opened, drawn after {median:.1f} s (median), {p95:.1f} s (95 %), {longest:.1f} s (longest)")
+    out.print("cores: " + ", ".join(f"{name} {cores:.2f}" for name, cores in report.cores.items()) + f"; connections: {report.connections}")
     _write(output, asdict(report))
 
 

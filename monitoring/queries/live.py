@@ -85,12 +85,13 @@ KEYS = Query(
     """,  # noqa: S608 - a constant
     500,
 )
+#: A key is country/city: what follows the country is the city, also where that has a slash of its own.
 CITIES = Query(
     "live_cities",
     f"""{WINDOWS}
-    select split_part(held.key, '/', 2) as city, sum(held.events)::bigint as events from wanted
+    select substr(held.key, length(%(of)s::text) + 2) as city, sum(held.events)::bigint as events from wanted
     join live.window_count as held using (width_seconds, window_start)
-    where held.dimension = 'city' and split_part(held.key, '/', 1) = %(of)s
+    where held.dimension = 'city' and starts_with(held.key, %(of)s::text || '/')
     group by 1 order by 2 desc, 1 limit %(rows)s
     """,  # noqa: S608 - a constant
     100,

@@ -29,8 +29,7 @@ SESSIONS = Query(
            count(*) filter (where order_requests + orders > 0) as requested,
            count(*) filter (where orders > 0) as bought,
            count(*) filter (where is_cart_abandoned) as abandoned,
-           coalesce(sum(orders), 0)::bigint as orders,
-           avg(duration_seconds)::float8 as duration_seconds
+           coalesce(sum(orders), 0)::bigint as orders
     from marts.fct_session, upto
     where started_at > upto.at - 2 * %(length)s and started_at <= upto.at
         and (%(country)s::text is null or geo_country = %(country)s) and (%(device)s::text is null or device_type = %(device)s)

@@ -8,16 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-#: Chromium must not reach for the internet; as root it needs no sandbox of its own.
-_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from bench.browsing import FLAGS
 
 #: What is waited for comes sooner; five seconds, Playwright's own, are too few for a page on a machine that tests twice at a time.
 expect.set_options(timeout=60_000)
@@ -30,7 +21,7 @@ def browser() -> Iterator[Browser]:
         assert os.environ.get("CI") != "true", "CI must have Chromium: .ci/run installs it"
         pytest.skip("no Chromium in PATH: apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=_FLAGS)
+        browser = playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
         yield browser
         browser.close()
 

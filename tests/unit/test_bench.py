@@ -1,11 +1,13 @@
 """The measurements' own arithmetic, and what `loglake bench` refuses before it measures."""
 
+import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from bench import browsing, querylog, viewers
 from bench.history import fills
 from bench.live import spread
 from bench.overhead import Part, per_task, split
@@ -92,3 +94,68 @@ def test_what_a_run_took_is_the_work_of_its_tasks_and_the_rest() -> None:
 def test_the_spread_of_delays_is_median_95th_percentile_and_longest() -> None:
     assert spread([float(number) for number in range(101)]) == (50.0, 95.0, 100.0)
     assert spread([1.0, 2.0]) == pytest.approx((1.5, 1.95, 2.0))
+
+
+#: As Postgres 18 writes it: continued lines begin with a tab.
+LOG = """\
+2026-03-04 12:30:00.001 UTC [7] monitor@loglake LOG:  duration: 0.500 ms  parse <unnamed>: /* shop_sessions */
+\twith upto as (select 1)
+2026-03-04 12:30:00.002 UTC [8] monitor@loglake LOG:  duration: 1.250 ms  execute _pg3_0: /* live_state */ select 1
+2026-03-04 12:30:00.003 UTC [7] monitor@loglake LOG:  duration: 1.000 ms  bind <unnamed>: /* shop_sessions */
+\twith upto as (select 1)
+2026-03-04 12:30:00.004 UTC [8] monitor@loglake LOG:  duration: 0.004 ms  statement: ;
+2026-03-04 12:30:00.005 UTC [9] loader@loglake LOG:  duration: 9.000 ms  execute <unnamed>: /* live_state */ select 1
+2026-03-04 12:30:00.044 UTC [7] monitor@loglake LOG:  duration: 40.000 ms  execute <unnamed>: /* shop_sessions */
+\twith upto as (select 1)
+2026-03-04 12:30:00.050 UTC [8] monitor@loglake LOG:  duration: 0.750 ms  execute _pg3_0: /* live_state */ select 1
+"""
+
+
+def test_what_a_question_took_is_the_sum_of_its_messages() -> None:
+    taken = querylog.milliseconds(LOG.splitlines())
+
+    assert taken == {"shop_sessions": [41.5], "live_state": [1.25, 0.75]}
+    each, together = viewers.timings(taken)
+    assert [(one.name, one.asked) for one in (*each, together)] == [("shop_sessions", 1), ("live_state", 2), ("all", 3)]
+    assert (together.median, together.longest) == (1.2, 41.5)
+
+
+def test_a_log_is_followed_when_it_is_put_away_and_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "postgres.log"
+    path.write_text("before\n")
+    follower = querylog.Follower(path)
+    with path.open("a") as log:
+        log.write("one\ntw")
+        log.flush()
+        assert follower.lines() == ["one"]
+        log.write("o\n")
+    path.rename(tmp_path / "postgres.log.1")
+    path.write_text("three\nfo")
+
+    assert follower.lines() == ["two", "three"]
+    assert follower.lines() == []
+    follower.close()
+
+
+def test_viewers_do_not_all_ask_the_same() -> None:
+    found = viewers.filters(5, 30, ["Côte d'Ivoire", "Chile"])
+
+    assert found == [
+        "range=30d",
+        "range=30d&country=C%C3%B4te%20d%27Ivoire",
+        "range=30d&type=login",
+        "range=30d",
+        "range=30d&country=Chile",
+    ]
+
+
+def test_viewers_without_a_browser_or_what_drives_it_are_refused_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(BadInputError, match="apt-get install chromium"):
+        browsing.chromium()
+    monkeypatch.setitem(sys.modules, "playwright.async_api", None)
+    done = CliRunner().invoke(app, ["bench", "viewers"])
+
+    assert isinstance(done.exception, BadInputError)
+    assert done.exception.exit_code == 2
+    assert "make setup" in str(done.exception)

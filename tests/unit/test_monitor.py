@@ -103,6 +103,7 @@ def test_numbers_are_read_at_a_glance():
     assert [text.size(value) for value in (12, 2048, 3.5 * 2**30)] == ["12 B", "2.0 KiB", "3.5 GiB"]
     assert text.change(110, 100) == "+10.0 %"
     assert text.change(110, 0) is None
+    assert text.change(100.01, 100) == text.change(99.99, 100) == text.SAME
 
 
 def test_mark_up_in_a_text_is_shown_and_not_obeyed():

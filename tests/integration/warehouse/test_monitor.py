@@ -1,7 +1,9 @@
 """The monitor's pages on real Postgres: each shows what is there, filters hold, nothing hostile reaches SQL, and what is down is said."""
 
 import io
+import re
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pandas as pd
 import psycopg
@@ -10,11 +12,12 @@ from streamlit.testing.v1 import AppTest
 
 from loglake import clients
 from loglake.alerts import thresholds
-from loglake.errors import BadInputError
+from loglake.errors import BadInputError, ServiceError
 from loglake.settings import settings
-from monitoring import database, exports
+from monitoring import database, exports, looking
 from monitoring.database import NotThereError, TooSlowError
 from monitoring.queries import Query, live, marts, quality
+from tests.alertservers import endpoint
 from tests.monitorapp import PAGES, filled, forget, opened
 from tests.stackfixture import EmbeddedStack
 
@@ -228,6 +231,68 @@ def test_a_postgres_that_is_down_is_said_on_every_page_soon(shop: str, monkeypat
         settings.cache_clear()
 
 
+def test_an_end_point_that_answers_with_an_error_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    with endpoint() as found:
+        monkeypatch.setenv("LOGLAKE_METRICS_PORT", str(found.port))
+        settings.cache_clear()
+        with pytest.raises(ServiceError, match="answers HTTP 501: see `loglake logs metrics`"):
+            looking.books()
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+def test_a_city_whose_name_has_a_slash_is_shown_whole_and_in_its_country_only(shop: str) -> None:
+    with clients.postgres("loader", shop) as connection:
+        connection.execute(
+            """
+            insert into live.window_count
+            select 10, max(window_start), 'city', key, 5
+            from live.window_total, unnest(array['Germany/Biel/Bienne', 'Germany East/Mitte']) as key
+            where width_seconds = 10 and window_start <= now() - interval '12 seconds' group by key
+            """
+        )
+    try:
+        cities = database.database().ask(live.CITIES, {"length": timedelta(minutes=15), "of": "Germany"})
+        held = dict(zip(cities["city"], cities["events"], strict=True))
+        assert held["Biel/Bienne"] == 5
+        assert not {"Biel", "East/Mitte", "Mitte"} & held.keys()
+    finally:
+        with clients.postgres("loader", shop) as connection:
+            connection.execute("delete from live.window_count where key in ('Germany/Biel/Bienne', 'Germany East/Mitte')")
+
+
+@pytest.mark.parametrize(
+    ("query", "table"),
+    [
+        (marts.SESSIONS, "fct_session"),
+        (marts.SESSIONS_OVER_TIME, "fct_session"),
+        (marts.COUNTRIES, "fct_session"),
+        (marts.COUNTRIES_OF_TYPE, "fact_event"),
+        (marts.CITIES, "fact_event"),
+    ],
+    ids=lambda value: value.name if isinstance(value, Query) else "",
+)
+def test_what_reads_most_rows_is_answered_from_an_index_alone(query: Query, table: str, shop: str) -> None:
+    wanted = {
+        "length": timedelta(days=30),
+        "country": None,
+        "device": "mobile",
+        "event_type": "page_view",
+        "of": "Germany",
+        "rows": query.rows,
+    }
+    with clients.postgres("monitor", shop) as connection:
+        # The tables of a test are so small that reading them whole would be cheaper.
+        connection.execute("set enable_seqscan = off")
+        plan = "\n".join(line for (line,) in connection.execute(f"explain {query.text}".encode(), wanted))
+    assert re.search(rf"Index Only Scan using \w+ on {table}\b", plan.replace('"', "")), plan
+
+
+def test_the_server_is_told_the_name_of_each_question(shop: str) -> None:
+    seen = Query("seen_by_name", "select query from pg_stat_activity where pid = pg_backend_pid() limit %(rows)s", 1)
+    assert database.database().ask(seen, {})["query"].iloc[0].startswith("/* seen_by_name */ select")
+
+
 def test_the_exports_are_the_rows_that_are_shown(shop: str) -> None:
     app = opened("quality", range="30d")
     frame = database.database().ask(quality.SAMPLES, {})
@@ -239,8 +304,8 @@ def test_the_exports_are_the_rows_that_are_shown(shop: str) -> None:
 
 def test_the_service_comes_up_behind_its_gate(postgres: EmbeddedStack) -> None:
     postgres.start(("monitor",))
-    row = postgres.rows()["monitor"]
-    assert row["state"] == "running"
+    # Supervisor calls a process running once it has lived for three seconds; the pages may be there before.
+    row = postgres.wait_healthy("monitor")
     assert row["url"] == f"http://127.0.0.1:{postgres.environment['LOGLAKE_MONITOR_PORT']}"
     with clients.web() as session:
         answer = session.get(row["url"], timeout=10)
