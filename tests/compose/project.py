@@ -93,12 +93,9 @@ class Project:
         """Stop and remove the containers and networks; the data too when `volumes`."""
         self.compose("--profile", "*", "down", "--remove-orphans", *(["--volumes"] if volumes else []))
 
-    def exec(
-        self, service: str, *command: str, user: str | None = None, timeout: float = 300, check: bool = True
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the container of a service, as the user it runs as or another."""
-        options = ("--user", user) if user else ()
-        return self.compose("exec", "--no-TTY", *options, service, *command, timeout=timeout, check=check)
+    def exec(self, service: str, *command: str, timeout: float = 300, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command in the container of a service, as the user it runs as."""
+        return self.compose("exec", "--no-TTY", service, *command, timeout=timeout, check=check)
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `loglake ARGUMENTS` where the DAG's tasks run."""

@@ -26,13 +26,11 @@ pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800)]
 _GIB = 2**30
 #: Who is killed together with whom; after each round all is well again before the next.
 ROUNDS = (
-    ("kafka", "monitor"),
-    ("postgres",),
-    ("namenode", "airflow-dag-processor"),
-    ("datanode", "airflow-triggerer"),
-    ("spark-master", "airflow-api"),
-    ("spark-worker", "airflow-scheduler"),
-    ("lake-stream", "live-stream", "metrics"),
+    ("kafka", "airflow-dag-processor", "monitor"),
+    ("postgres", "datanode"),
+    ("namenode", "airflow-triggerer"),
+    ("spark-master", "airflow-api", "metrics"),
+    ("spark-worker", "lake-stream", "live-stream", "airflow-scheduler"),
 )
 
 
@@ -174,22 +172,24 @@ def test_the_first_log_in_of_airflow_is_the_documented_one(project: Project) -> 
     assert DAG_ID in {dag["dag_id"] for dag in Airflow()._call("GET", "/api/v2/dags")["dags"]}
 
 
-def test_another_account_reaches_nothing_else(project: Project) -> None:
+def test_no_other_port_of_a_server_is_open_on_the_machine(project: Project) -> None:
     published = [project.port(service) for service, _ in PUBLISHED.values()]
-    # neither the servers' other ports on the loopback address
     inside = [port for port in probes.INSIDE_PORTS if port not in published and not probes.foreign(port)]
     assert inside
     assert open_ports(["127.0.0.1"], inside) == []
-    # nor what is published on another address of the machine
+
+
+def test_what_is_published_is_not_open_on_another_address_of_the_machine(project: Project) -> None:
+    published = [project.port(service) for service, _ in PUBLISHED.values()]
     assert open_ports(probes.machine_addresses(), published) == []
-    # nor a container itself, past the published port
-    reached = {
-        service: [
-            port for _, port in open_ports(addresses, [port for port in probes.INSIDE_PORTS if (service, port) not in PUBLISHED.values()])
-        ]
-        for service, addresses in probes.linked_addresses(project).items()
-    }
-    assert {service: ports for service, ports in reached.items() if ports} == {}
+
+
+def test_a_container_itself_answers_another_account_on_its_published_port_only(project: Project) -> None:
+    linked = probes.linked_addresses(project)
+    others = {service: [port for port in probes.INSIDE_PORTS if (service, port) not in PUBLISHED.values()] for service in linked}
+    assert {service: found for service, addresses in linked.items() if (found := open_ports(addresses, others[service]))} == {}
+    # and there is one that could be asked
+    assert open_ports(linked["postgres"], [5432])
 
 
 def test_a_server_is_reached_by_its_declared_clients_only(project: Project) -> None:
