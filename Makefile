@@ -1,6 +1,6 @@
 # A thin layer over `loglake`, the command line: `.venv/bin/loglake --help` says more.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status clean lint types test docs bench check-tools
+.PHONY: help setup demo up down status clean lint types test test-compose docs bench check-tools
 SHELL := /bin/bash
 
 PYTHON ?= python3.11
@@ -10,7 +10,7 @@ TESTS := $(wildcard tests/unit tests/integration tests/faults tests/browser)
 APT := apt-get install openjdk-17-jre-headless python3.11-venv make
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.ready ## Make the environment (.venv) from requirements.lock; skipped when it is up to date
 
@@ -43,6 +43,9 @@ test: setup .venv/pbir_schemas ## Style, types, then every test: unit, integrati
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint types
 	@$(LOGLAKE) jars
 	.venv/bin/pytest -n 3 --dist loadscope $(TESTS)
+
+test-compose: setup ## Build docker-compose.yaml's image and run the whole system in containers (ARGS=… goes to pytest)
+	.venv/bin/pytest tests/compose $(ARGS)
 
 # Microsoft's schemas of Power BI's files, for the test of bi/: it is skipped without them, but not in CI.
 .venv/pbir_schemas: tests/pbir_schemas.txt | setup

@@ -11,6 +11,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from loglake.settings import generate_secrets, settings
+from tests.compose.engine import KIT
 from tests.stackfixture import AIRFLOW, CORE, LAKE_STREAM, EmbeddedStack, embedded_stack
 
 #: Tests that share servers, and so run in one worker; all others share the session's stack without Airflow.
@@ -24,6 +25,7 @@ _SHARING = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pictures", help="folder for the browser tests' screenshots, e.g. docs/images")
+    parser.addoption("--compose-kit", default=str(KIT), help="folder with what makes compose and a base image where none can be pulled")
 
 
 def pytest_configure(config: pytest.Config) -> None:

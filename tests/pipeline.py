@@ -4,13 +4,20 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from loglake import clients, orchestrate
 from loglake.settings import settings
 from producers import ledger
 from tests.stackfixture import EmbeddedStack
 from tests.waiting import wait_for
+
+
+class Commands(Protocol):
+    """A system that `loglake` can be run on, embedded or in containers."""
+
+    def cli(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run `loglake ARGUMENTS` to its end."""
 
 
 def query(statement: str, *parameters: object, role: str = "monitor") -> list[tuple[Any, ...]]:
@@ -23,7 +30,7 @@ def scalar(statement: str, *parameters: object) -> Any:
     return query(statement, *parameters)[0][0]
 
 
-def run(stack: EmbeddedStack, *arguments: str) -> str:
+def run(stack: Commands, *arguments: str) -> str:
     """A command that must succeed; its standard output."""
     done = stack.cli(*arguments)
     assert done.returncode == 0, f"loglake {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -36,7 +43,7 @@ def popen(stack: EmbeddedStack, *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, env=dict(stack.environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def books(stack: EmbeddedStack) -> dict[str, Any]:
+def books(stack: Commands) -> dict[str, Any]:
     """The books, whether they balance or not."""
     done = stack.cli("reconcile", "--json")
     assert done.returncode in (0, 1), done.stderr
@@ -49,7 +56,7 @@ def in_lake(found: dict[str, Any]) -> int:
     return int(found["lake"]["good"] + found["lake"]["rejected"])
 
 
-def wait_in_lake(stack: EmbeddedStack, seconds: float = 300) -> dict[str, Any]:
+def wait_in_lake(stack: Commands, seconds: float = 300) -> dict[str, Any]:
     """Wait until the lake holds every record of the topic; the books then."""
 
     def complete() -> dict[str, Any] | None:
@@ -64,7 +71,7 @@ def wait_in_lake(stack: EmbeddedStack, seconds: float = 300) -> dict[str, Any]:
     return result
 
 
-def load(stack: EmbeddedStack) -> dict[str, Any]:
+def load(stack: Commands) -> dict[str, Any]:
     """One load; its result."""
     result: dict[str, Any] = json.loads(run(stack, "load", "--json").splitlines()[-1])
     return result
