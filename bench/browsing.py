@@ -88,12 +88,12 @@ async def _walk(page: "Page", place: int, until: float) -> list[float]:
 
 
 async def _drawn(page: "Page", name: str) -> None:
-    """Wait until a page has its heading and does not run any more."""
+    """Wait until a page has its heading and its script has ended."""
     from playwright.async_api import expect
 
     milliseconds = 1000 * _PATIENCE_SECONDS
     try:
         await expect(page.get_by_role("heading", level=1)).to_have_text(name, timeout=milliseconds)
-        await expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=milliseconds)
+        await expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=milliseconds)
     except AssertionError as error:
         raise ServiceError(f"the page {name} was not drawn within {_PATIENCE_SECONDS:.0f} s: see `loglake logs monitor`") from error

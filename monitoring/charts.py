@@ -13,10 +13,13 @@ from monitoring.filters import EVENT_TYPES
 ACCENT, WARM, CALM, RED, GREY = "#3b82c4", "#d9822b", "#2f9e8f", "#c8505f", "#7f8b97"
 PALETTE = (ACCENT, WARM, CALM, "#8f6bc0", RED, "#b08a2e", "#4fa3d8", "#5f9a45", "#cf6aa6", "#6d7fd0", "#a06a4b", "#3aa6a6", "#94a34a", GREY)
 OTHER = "other"
-HEIGHT = 260
+#: Of a chart with an axis of time, and of what stands beside one.
+HEIGHT = 280
 #: Lying bars: how high each is, and how many characters of a name are shown.
 _BAR, _LABEL = 26, 190
 _TIME = "%H:%M:%S"
+#: Two ticks of one day, or one minute, would have the same label.
+_MINUTE_MS, _DAY_MS = 60_000, 86_400_000
 
 
 def ink(theme: str | None) -> str:
@@ -29,16 +32,22 @@ def _when(name: str, *, days: bool) -> alt.X:
 
 
 def _times(*, days: bool) -> alt.Axis:
-    return alt.Axis(title=None, grid=False, labelOverlap="greedy", tickCount="day" if days else 6, format="%-d %b" if days else "%H:%M")
+    return alt.Axis(
+        title=None, grid=False, labelOverlap="greedy", labelSeparation=10, labelFlush=False,
+        tickCount=6, tickMinStep=_DAY_MS if days else _MINUTE_MS, format="%-d %b" if days else "%H:%M",
+    )  # fmt: skip
 
 
 def _value(name: str, **changes: object) -> alt.Y:
-    return alt.Y(f"{name}:Q", axis=alt.Axis(title=None, format="~s", tickCount=4, domain=False, ticks=False), **changes)  # type: ignore[arg-type]
+    # Vega writes 0k below 1k.
+    zero = "datum.value == 0 ? '0' : datum.label"
+    axis = alt.Axis(title=None, format="~s", tickCount=4, domain=False, ticks=False, labelExpr=zero)
+    return alt.Y(f"{name}:Q", axis=axis, **changes)  # type: ignore[arg-type]
 
 
-def _legend(across: int = 3) -> alt.Legend:
+def _legend(symbol: str = "square") -> alt.Legend:
     return alt.Legend(
-        title=None, orient="bottom", columns=across, symbolType="square", offset=6, columnPadding=8, labelFontSize=11, labelLimit=_LABEL
+        title=None, orient="bottom", columns=3, symbolType=symbol, offset=6, columnPadding=8, labelFontSize=11, labelLimit=_LABEL
     )
 
 
@@ -74,7 +83,7 @@ def stacked(frame: pd.DataFrame, x: str, y: str, key: str, *, title: str) -> alt
                      alt.Tooltip(f"{y}:Q", title=title, format=",.4~f")],
         )
     )  # fmt: skip
-    return chart.properties(height=HEIGHT + 60)
+    return chart.properties(height=HEIGHT + 40)
 
 
 def lines(frame: pd.DataFrame, x: str, y: str, key: str, *, title: str, days: bool = False) -> alt.Chart:
@@ -86,12 +95,12 @@ def lines(frame: pd.DataFrame, x: str, y: str, key: str, *, title: str, days: bo
         .encode(
             x=_when(x, days=days),
             y=_value(y),
-            color=alt.Color(f"{key}:N", scale=colours(keys), legend=_legend()),
+            color=alt.Color(f"{key}:N", scale=colours(keys), legend=_legend("stroke")),
             tooltip=[alt.Tooltip(f"{x}:T", title="UTC", format=form), alt.Tooltip(f"{key}:N", title=""),
                      alt.Tooltip(f"{y}:Q", title=title, format=",.4~f")],
         )
     )  # fmt: skip
-    return chart.properties(height=HEIGHT + 20)
+    return chart.properties(height=HEIGHT)
 
 
 def columns(frame: pd.DataFrame, x: str, y: str, *, title: str, key: str | None = None, days: bool = True) -> alt.Chart:
@@ -143,7 +152,7 @@ def funnel(frame: pd.DataFrame, ink: str) -> alt.LayerChart:
     axis = alt.X("left:Q", axis=None, scale=alt.Scale(domain=[0, most]))
     bar = base.mark_bar(cornerRadius=3, color=ACCENT, height={"band": 0.74}, opacity=0.35).encode(x=axis, x2="right:Q")
     figures = base.mark_text(fontWeight="bold", color=ink).encode(x=alt.X("middle:Q", axis=None), text="shown:N")
-    return (bar + figures).properties(height=44 * len(frame) + 10)
+    return (bar + figures).properties(height=HEIGHT)
 
 
 def heat(frame: pd.DataFrame, x: str, y: str, value: str, *, titles: tuple[str, str, str], ink: str) -> alt.LayerChart:

@@ -102,6 +102,14 @@ def per_second(frame: pd.DataFrame, key: str | None = None) -> pd.DataFrame:
     return rates if key else rates.drop(columns="all")
 
 
+def late(frame: pd.DataFrame) -> pd.DataFrame:
+    """A row per minute, a quarter of an hour at least, also for those in which nothing came too late."""
+    last = frame["minute"].max()
+    first = min(frame["minute"].min(), last - pd.Timedelta(minutes=14))
+    every = pd.date_range(first, last, freq="min", name="minute")
+    return frame.set_index("minute").reindex(every, fill_value=0).reset_index()
+
+
 def latencies(frame: pd.DataFrame) -> pd.DataFrame:
     """A row per window and percentile, where there is one."""
     wide = frame[["window_start", *_PERCENTILES]].rename(columns=_PERCENTILES)

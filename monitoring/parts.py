@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 import pandas as pd
@@ -45,10 +45,16 @@ def figures(row: Sequence[Figure]) -> None:
         for one in row:
             st.metric(
                 one.label, one.value, one.delta, border=True, help=one.help, width=_WIDTH, height="stretch",
-                delta_color="off" if one.delta == SAME else "inverse" if one.less_is_better else "blue",
-                delta_arrow="off" if one.delta == SAME else "auto",
+                delta_color=_tone(one), delta_arrow="off" if one.delta == SAME else "auto",
                 chart_data=list(one.line) if one.line is not None and len(one.line) > 1 else None, chart_type="area",
             )  # fmt: skip
+
+
+def _tone(one: Figure) -> Literal["off", "inverse", "blue"]:
+    """Of the change and the line: more is neither good nor bad, but of what there should be little."""
+    if not one.less_is_better:
+        return "blue"
+    return "off" if one.delta == SAME else "inverse"
 
 
 #: Pixels at least: six beside each other on a desktop, two on a phone; monitoring/static/style.css lets them grow to the row's width.
@@ -98,6 +104,11 @@ def chart(drawn: alt.Chart | alt.LayerChart, name: str, alt_text: str) -> None:
 def table(frame: pd.DataFrame, name: str, alt_text: str, columns: dict[str, Any] | None = None, height: int | str = "content") -> None:
     """A table that is only read. Small ones are real HTML tables, which screen readers know."""
     st.dataframe(frame, hide_index=True, column_config=columns, key=f"table-{name}", alt=alt_text, height=height)  # type: ignore[arg-type]
+
+
+def of_rows(number: int) -> int:
+    """The height of a table that shows so many rows whole, in pixels."""
+    return 35 * (number + 1) + 2
 
 
 #: Colours of the marks that states begin with.

@@ -165,7 +165,7 @@ def flow(found: Iterable[Stage]) -> str:
 
 
 def _item(stage: Stage) -> str:
-    facts = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in stage.facts)
+    facts = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in stage.facts)
     said = _COMMAND.sub(r"<code>\1</code>", escape(stage.detail))
     detail = f"<p>{said}</p>" if said else ""
     kind = f"{stage.state} branch" if stage.is_branch else stage.state

@@ -71,8 +71,10 @@ def moment(when: datetime | None) -> str:
 
 def change(now: float | None, before: float | None) -> str | None:
     """The change against the value before, in percent with its sign; None where there is nothing to compare with."""
-    if now is None or not before:
+    if now is None or before is None:
         return None
+    if not before:
+        return "from 0" if now else SAME
     return signed(100 * (now - before) / before, "%")
 
 

@@ -14,8 +14,13 @@ from loglake.settings import generate_secrets, settings
 from tests.compose.engine import KIT
 from tests.stackfixture import AIRFLOW, CORE, LAKE_STREAM, EmbeddedStack, embedded_stack
 
-#: Tests that share nothing with the whole stack of the session, and so run beside it.
-_BESIDE_THE_STACK = ("unit/", "integration/warehouse/", "faults/", "browser/test_monitor.py")
+#: Tests that share servers, and so run in one worker; all others share the session's stack without Airflow.
+_SHARING = {
+    "airflow": ("integration/test_airflow.py", "integration/test_alerts.py", "browser/test_uis.py", "browser/test_monitor_stack.py"),
+    "warehouse": ("integration/warehouse/",),
+    "faults": ("faults/",),
+    "monitor": ("browser/test_monitor.py",),
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,15 +49,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    """With three workers (`make test`) one has the whole stack, another the faults with servers of their own, the third a Postgres.
+    """With three workers (`make test`) one has a stack with Airflow, another one without, the third a Postgres; then come the faults.
 
-    Unit tests fill up the rest.
+    Unit tests share nothing.
     """
 
     class ByServers(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            kind = next((kind for kind in _BESIDE_THE_STACK if nodeid.startswith(f"tests/{kind}")), "stack")
-            return nodeid.partition("::")[0] if kind == "unit/" else kind
+            file = nodeid.partition("::")[0].removeprefix("tests/")
+            if file.startswith("unit/"):
+                return file
+            return next((kind for kind, files in _SHARING.items() if file.startswith(files)), "stack")
 
     return ByServers(config, log)
 

@@ -15,8 +15,8 @@ from tests.starloads import build
 from tests.warehouserows import deliver
 
 DAYS = 28
-#: Events of the past, on each day, and of the last minutes.
-PAST, RECENT = 2_500, 2_500
+#: Events of the past weeks, and of the last minutes.
+PAST, RECENT = 15_000, 1_500
 RECENT_MINUTES = 20
 _RECIPE = pools.Recipe(users=200, products=80)
 
@@ -66,7 +66,7 @@ def _spread_rejects(database: str, now: datetime) -> None:
             """
             with numbered as (select topic, partition, "offset", row_number() over (order by "offset") as number from raw.rejected_events)
             update raw.rejected_events as held
-            set kafka_timestamp = %s - number * number * interval '12 minutes', reject_reason = (%s::text[])[1 + number * number %% 4]
+            set kafka_timestamp = %s - number * number * interval '12 minutes', reject_reason = (%s::text[])[1 + number %% 7 %% 4]
             from numbered where (numbered.topic, numbered.partition, numbered."offset") = (held.topic, held.partition, held."offset")
             """,
             [now, list(reasons)],

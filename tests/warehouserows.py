@@ -48,7 +48,7 @@ def fresh_database(name: str) -> Iterator[psycopg.Connection]:
 def deliver(database: str, load_id: int, events: Sequence[Event], rejected: int = 0) -> None:
     """One load of events and as many rejected records, with its row in the books; ids that are there count as duplicates."""
     with clients.postgres("loader", database, autocommit=False) as connection:
-        inserted = sum(_insert(connection, load_id, offset, event) for offset, event in enumerate(events))
+        inserted = _insert(connection, load_id, events)
         for offset in range(rejected):
             connection.execute("insert into raw.rejected_events values ('LogEvents', 1, %s, %s, %s, 'empty: 0 bytes', '', %s)",
                                [load_id * 1000 + offset, NOW, NOW, load_id])  # fmt: skip
@@ -59,12 +59,18 @@ def deliver(database: str, load_id: int, events: Sequence[Event], rejected: int 
         )
 
 
-def _insert(connection: psycopg.Connection, load_id: int, offset: int, event: Event) -> int:
-    values = [_value(event, column) for column in COLUMNS]
-    values += ["LogEvents", 0, load_id * 1000 + offset, event.sent_at, event.sent_at, load_id]
-    places = sql.SQL(", ").join([sql.Placeholder()] * len(values))
-    statement = sql.SQL("insert into raw.log_events values ({}) on conflict do nothing").format(places)
-    return connection.execute(statement, values).rowcount
+def _insert(connection: psycopg.Connection, load_id: int, events: Sequence[Event]) -> int:
+    """How many were new."""
+    rows = [
+        [*(_value(event, column) for column in COLUMNS), "LogEvents", 0, load_id * 1000 + offset, event.sent_at, event.sent_at, load_id]
+        for offset, event in enumerate(events)
+    ]
+    if not rows:
+        return 0
+    places = sql.SQL(", ").join([sql.Placeholder()] * len(rows[0]))
+    with connection.cursor() as cursor:
+        cursor.executemany(sql.SQL("insert into raw.log_events values ({}) on conflict do nothing").format(places), rows)
+        return cursor.rowcount
 
 
 def _value(event: Event, column: Column) -> Any:

@@ -94,7 +94,7 @@ def edit() -> None:
                         "value": "To",
                         "name": None,
                     },
-                    height=330,
+                    height=parts.of_rows(9),
                 )
 
 

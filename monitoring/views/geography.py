@@ -66,7 +66,9 @@ def _country_table(frame: pd.DataFrame) -> None:
     columns = {name: st.column_config.NumberColumn(label, format="localized") for name, label in whole.items() if name in shown}
     share = st.column_config.ProgressColumn("Share", format="%.1f%%", min_value=0, max_value=float(shown["share"].max()), width=110)
     order = ["country", *columns, "share"]
-    parts.table(shown[order], "countries", "Countries by their events", {"country": "Country", **columns, "share": share}, height=370)
+    parts.table(
+        shown[order], "countries", "Countries by their events", {"country": "Country", **columns, "share": share}, height=parts.of_rows(10)
+    )
 
 
 @st.fragment(run_every=every)

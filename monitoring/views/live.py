@@ -126,7 +126,7 @@ def payments() -> None:
             if frame.empty:
                 parts.empty("No event came too late")
             else:
-                drawn = charts.columns(frame, "minute", "events", title="events", days=False)
+                drawn = charts.columns(live_figures.late(frame), "minute", "events", title="events", days=False)
                 parts.chart(drawn, "late", f"{int(frame['events'].sum()):,} events came too late")
 
 
@@ -175,7 +175,7 @@ def _show_tail(frame: pd.DataFrame) -> None:
         frame.fillna(dict.fromkeys(("event_type", "country", "city", "device", "user_id", "reject_reason"), "")),
         hide_index=True,
         column_config=columns,
-        height=320,
+        height=parts.of_rows(8),
         key="tail",
         on_select="rerun",
         selection_mode="single-row",

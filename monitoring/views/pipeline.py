@@ -110,7 +110,7 @@ def books(seen: Seen) -> None:
             else:
                 st.success(f"The books balance, checked {age}", icon=":material/balance:")
             column = st.column_config.NumberColumn("Rows", format="localized")
-            parts.table(frame, "books", "Rows that each stage accounts for", {"stage": "Stage", "rows": column}, height=250)
+            parts.table(frame, "books", "Rows that each stage accounts for", {"stage": "Stage", "rows": column}, height=parts.of_rows(6))
 
 
 @st.fragment(run_every=every)
@@ -181,7 +181,9 @@ def runs() -> None:
             if frame.empty:
                 parts.empty("No run yet")
             else:
-                parts.table(frame, "runs", "The newest runs of the DAGs; good runs of the alert DAG are left out", columns, height=320)
+                parts.table(
+                    frame, "runs", "The newest runs of the DAGs; good runs of the alert DAG are left out", columns, height=parts.of_rows(8)
+                )
     with right, parts.guarded("Airflow's tasks"):
         frame = read_airflow(pipeline.TASKS)
         with parts.card("Tasks of the last batch", frame, "batch-tasks", choice):

@@ -86,7 +86,7 @@ def tests() -> None:
                     "updated_at": when("Built", format="MM-DD HH:mm:ss", timezone="UTC"),
                     "last_load": None,
                 }
-                parts.table(frame, "freshness", "Models and the last load that each holds", columns, height=360)
+                parts.table(frame, "freshness", "Models and the last load that each holds", columns, height=parts.of_rows(9))
 
 
 def dbt() -> None:
@@ -121,7 +121,7 @@ def dbt() -> None:
             "dbt",
             "Models and tests of dbt's last run, the slowest first",
             columns,
-            height=290,
+            height=parts.of_rows(7),
         )
 
 

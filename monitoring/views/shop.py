@@ -70,6 +70,7 @@ def sessions_and_payments() -> None:
                 labels = {"completed": "Completed", "requested": "Unpaid", "payment_failed": "Failed", "refunded": "Refunded"}
                 columns = {name: whole(label, format="localized") for name, label in labels.items() if name in table}
                 order = ["payment_method", *columns]
+                table = table.sort_values(list(columns), ascending=False)
                 parts.table(table[order], "payment-methods", "Orders by payment method and status", {"payment_method": "Method", **columns})
 
 
@@ -89,7 +90,7 @@ def products() -> None:
                 **{name: whole(label, format="localized") for name, label in labels.items()},
                 "revenue": whole("Revenue", format="accounting"),
             }
-            parts.table(frame.fillna({"currency": ""}), "products", "Products by revenue", columns, height=390)
+            parts.table(frame.fillna({"currency": ""}), "products", "Products by revenue", columns, height=parts.of_rows(10))
 
 
 @st.fragment(run_every=every)
@@ -107,7 +108,7 @@ def searches_and_errors() -> None:
                     **{name: whole(label, format="localized") for name, label in labels.items()},
                     "average_results": whole("Results", format="%.1f", help="On average"),
                 }
-                parts.table(frame, "searches", "Search texts by how often", columns, height=320)
+                parts.table(frame, "searches", "Search texts by how often", columns, height=parts.of_rows(8))
     with right, parts.guarded("The errors"):
         frame = read(marts.ERRORS, length=choice.length)
         with parts.card("Errors", frame, "errors", choice, note="Events of type error, by whole hours"):

@@ -1,6 +1,7 @@
 """The monitor beside the whole stack: events reach the page, every stage is shown, and one that is stopped is shown down."""
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -45,7 +46,7 @@ def test_events_reach_the_live_page(visit: Visit) -> None:
     assert visit.asked == []
 
 
-def test_every_stage_runs_and_the_servers_are_named(visit: Visit) -> None:
+def test_every_stage_runs_and_the_servers_are_named(visit: Visit, pictures: Path) -> None:
     visit.open("pipeline")
     for name in ("Kafka topic", "Lake stream", "Lake", "Load", "Marts", "Live windows"):
         expect(stage(visit.page, name)).to_contain_text("running", timeout=SOON)
@@ -53,6 +54,7 @@ def test_every_stage_runs_and_the_servers_are_named(visit: Visit) -> None:
         expect(visit.page.get_by_role("row", name=re.compile(rf"^{service} ● up"))).to_be_visible(timeout=SOON)
     expect(visit.page.get_by_text(re.compile("The books balance, checked"))).to_be_visible(timeout=SOON)
     assert visit.said == []
+    visit.picture(pictures / "monitor-pipeline.png")
 
 
 def test_what_is_stopped_is_shown_down_and_the_rest_of_the_page_stays(watched: EmbeddedStack, visit: Visit) -> None:

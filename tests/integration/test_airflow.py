@@ -16,7 +16,6 @@ from loglake.dag_policy import SPARK_POOL
 from loglake.errors import ServiceError
 from loglake.orchestrate import DAG_ID, Airflow, TaskUpdate
 from loglake.settings import settings
-from stack.airflow import base_url
 from tests import openlineage, pipeline
 from tests.stackfixture import EmbeddedStack
 
@@ -178,7 +177,7 @@ def test_the_pool_of_spark_is_there_with_one_slot_and_stays_as_its_users_set_it(
 
 
 def test_the_api_answers_nobody_without_a_log_in(airflow: EmbeddedStack) -> None:
-    url = f"{base_url()}/api/v2/dags/{DAG_ID}"
+    url = f"{settings().airflow.url}/api/v2/dags/{DAG_ID}"
     assert requests.get(url, timeout=30).status_code == requests.codes.unauthorized
     assert requests.get(url, headers={"Authorization": "Bearer forged"}, timeout=30).status_code == requests.codes.forbidden
 

@@ -102,7 +102,7 @@ def test_numbers_are_read_at_a_glance():
     assert [text.number(value) for value in (0, 1234.4, 2_345_678, None, math.nan)] == ["0", "1,234", "2.35 M", "—", "—"]
     assert [text.size(value) for value in (12, 2048, 3.5 * 2**30)] == ["12 B", "2.0 KiB", "3.5 GiB"]
     assert text.change(110, 100) == "+10.0 %"
-    assert text.change(110, 0) is None
+    assert [text.change(110, None), text.change(110, 0), text.change(0, 0)] == [None, "from 0", text.SAME]
     assert text.change(100.01, 100) == text.change(99.99, 100) == text.SAME
 
 
@@ -186,6 +186,13 @@ def test_a_window_in_which_nothing_came_is_drawn_as_none() -> None:
     assert live_figures.per_second(frame)["rate"].tolist() == [10.0, 0.0, 0.0, 5.0]
     keyed = live_figures.per_second(frame.assign(key=["a", "b"]), "key")
     assert keyed.pivot(index="window_start", columns="key", values="rate").to_dict("list") == {"a": [10, 0, 0, 0], "b": [0, 0, 0, 5]}
+
+
+def test_minutes_in_which_nothing_came_too_late_are_drawn_as_none() -> None:
+    minutes = pd.to_datetime(["2026-03-04T12:28:00Z", "2026-03-04T12:30:00Z"])
+    drawn = live_figures.late(pd.DataFrame({"minute": minutes, "events": [3, 1]}))
+    assert drawn["events"].tolist() == [0] * 12 + [3, 0, 1]
+    assert drawn["minute"].iloc[-1] == minutes[1]
 
 
 def test_a_figure_is_compared_with_the_window_that_ended_when_it_began():
