@@ -44,6 +44,7 @@ class OwnEngine:
         self._folder = folder
         self._state = folder / "state.json"
         self._held: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self.environment = {"DOCKER_HOST": f"unix://{folder / 'docker.sock'}", "PATH": PATH}
 
     def start(self, *, detached: bool = False) -> None:
@@ -102,7 +103,7 @@ class OwnEngine:
         bound = () if detached else ("setpriv", "--pdeathsig", "KILL")
         namespaces = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
         with (self._folder / "dockerd.log").open("w") as log:
-            process = subprocess.Popen(
+            self._process = subprocess.Popen(
                 (*bound, *namespaces, *self._dockerd(network)),
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
@@ -111,7 +112,8 @@ class OwnEngine:
                 start_new_session=True,
                 pass_fds=(lock.fileno(),) if detached else (),
             )
-        self._write({**self._read(), "pid": process.pid, "created": psutil.Process(process.pid).create_time()})
+        pid = self._process.pid
+        self._write({**self._read(), "pid": pid, "created": psutil.Process(pid).create_time()})
 
     def _dockerd(self, network: IPv4Network) -> tuple[str, ...]:
         first, second = network.subnets(1)
@@ -130,6 +132,8 @@ class OwnEngine:
             unshare = psutil.Process(state["pid"]) if "pid" in state else None
             if unshare is not None and unshare.create_time() == state["created"]:
                 _terminate(unshare)
+        if self._process is not None:
+            self._process.wait()
         hostnetwork.undo(hostnetwork.Forwarding(**state["forwarding"]), IPv4Network(state["network"]))
         _remove_cgroups()
         self._state.unlink()
