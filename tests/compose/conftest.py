@@ -10,12 +10,8 @@ from tests.compose.engine import Engine, EngineError, engine
 from tests.compose.project import Project
 
 #: Tests trigger the DAGs themselves; a scheduled run would load what another test is counting.
-_QUIET = {
-    "LOGLAKE_AIRFLOW_SCHEDULE": "0 0 1 1 *",
-    "LOGLAKE_MAINTENANCE_SCHEDULE": "0 0 1 1 *",
-    "LOGLAKE_ALERT_SCHEDULE": "0 0 1 1 *",
-    "LOGLAKE_ALERT_DIGEST_SCHEDULE": "0 0 1 1 *",
-}
+_NEVER = "0 0 1 1 *"
+_SCHEDULES = ("LOGLAKE_AIRFLOW_SCHEDULE", "LOGLAKE_MAINTENANCE_SCHEDULE", "LOGLAKE_ALERT_SCHEDULE", "LOGLAKE_ALERT_DIGEST_SCHEDULE")
 
 
 @pytest.fixture(scope="session")
@@ -29,9 +25,11 @@ def docker(request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def project(docker: Engine) -> Iterator[Project]:
+def project(docker: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The system, built and healthy; taken down with its data at the end."""
-    project = Project(docker, _QUIET)
+    told = tmp_path_factory.mktemp("compose") / "compose.env"
+    told.write_text("".join(f"{name}={_NEVER}\n" for name in _SCHEDULES))
+    project = Project(docker, {"LOGLAKE_ENV_FILE": str(told)})
     project.down(volumes=True)
     try:
         project.build()

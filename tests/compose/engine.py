@@ -20,7 +20,9 @@ from tests.compose.ownengine import EngineError, OwnEngine
 #: Where the tests' own engine gets its base image and compose from.
 KIT = PROJECT.parent / "shared" / "compose"
 _BASE_IMAGE = "debian:bookworm-slim"
-_APT = "apt-get install --no-install-recommends docker.io mmdebstrap"
+#: So much of the build cache is kept between runs.
+_KEPT = "10GB"
+_APT = "apt-get install --no-install-recommends docker.io iptables iproute2 mmdebstrap"
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ def engine(kit: Path) -> Iterator[Engine]:
     try:
         _make_base_image(started, kit)
         yield started
+        _tidy(started)
     finally:
         own.stop()
 
@@ -70,6 +73,12 @@ def _make_base_image(started: Engine, kit: Path) -> None:
     folder = cache() / "base"
     folder.mkdir(parents=True, exist_ok=True)
     run((str(kit / "mkbase.sh"),), {**started.environment, "W": str(folder), "TAGS": _BASE_IMAGE})
+
+
+def _tidy(started: Engine) -> None:
+    """Remove what an older checkout's build has left behind, or the cache would grow with every change."""
+    started.docker("image", "prune", "--force")
+    started.docker("builder", "prune", "--force", "--keep-storage", _KEPT)
 
 
 def _compose(kit: Path) -> tuple[str, ...]:
