@@ -29,6 +29,8 @@ AIRFLOW = ("airflow-api", "airflow-scheduler", "airflow-dag-processor")
 SLACK_PORT = "SLACK_PORT"
 #: Ports that no service of the stack declares as its own, but that two stacks must not share.
 _OTHER_PORTS = ("LOGLAKE_STREAM_UI_PORT", "LOGLAKE_SMTP_PORT", SLACK_PORT)
+#: A JVM of a test lives for seconds or minutes: what the optimizing compiler costs, it does not bring in again.
+_SHORT_LIVED = "-XX:TieredStopAtLevel=1"
 #: Below the range the kernel gives to outgoing connections, so that a port stays free while its server restarts.
 _PORT_RANGE = range(15_000, 32_000)
 
@@ -50,7 +52,7 @@ class EmbeddedStack:
 
     def start(self, names: Iterable[str]) -> None:
         """Start services and wait for their health gates; what runs is kept."""
-        done = self.cli("up", "--only", ",".join(names), LOGLAKE_LINEAGE_TO=str(self.lineage))
+        done = self.cli("up", "--only", ",".join(names), LOGLAKE_LINEAGE_TO=str(self.lineage), JAVA_TOOL_OPTIONS=_SHORT_LIVED)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{self.all_logs()}"
 
     @property
@@ -83,6 +85,11 @@ class EmbeddedStack:
             row = self.rows()[name]
             return row if row["state"] == "running" and row["pid"] != not_pid else None
 
+        def started() -> bool:
+            process = Daemon(self.runtime).process(name)
+            return process.state == "RUNNING" and process.pid != not_pid
+
+        wait_for(f"{name} to be started again", started, seconds)
         return wait_for(lambda: f"{name} to be healthy: {self.rows()[name]}\n{self.log(name)}", healthy, seconds)
 
     def log_lines(self, name: str) -> list[str]:
@@ -121,6 +128,8 @@ def stack_environment(runtime: Path) -> dict[str, str]:
         "LOGLAKE_RUNTIME_DIR": str(runtime),
         "LOGLAKE_JARS_DIR": str(settings().runtime.jars_dir),
         "LOGLAKE_STREAM_TRIGGER_SECONDS": "2",
+        # Of a job's driver; unlike JAVA_TOOL_OPTIONS it prints nothing.
+        "SPARK_SUBMIT_OPTS": _SHORT_LIVED,
         # So that a test need not wait for minutes until a window is closed.
         "LOGLAKE_LIVE_LATENESS_SECONDS": "10",
         # Tests trigger the DAG themselves; a scheduled run would load what another test is counting.
