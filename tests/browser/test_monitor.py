@@ -3,6 +3,7 @@
 import re
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from bench import browsing
 from loglake import clients
 from loglake.alerts import thresholds
 from loglake.settings import child_environment, settings
@@ -187,6 +189,15 @@ def _pictured(visit: Visit, name: str, path: Path) -> None:
         connection.execute("update ops.stream_heartbeat set seen_at = now()")
     visit.open(name, range="30d" if name in {"geography", "shop", "quality"} else "15m")
     visit.picture(path)
+
+
+def test_viewers_of_the_measurement_go_from_page_to_page(served: str) -> None:
+    begun: list[bool] = []
+    with ThreadPoolExecutor(1) as beside:  # Playwright's own loop runs in this thread
+        drawn = beside.submit(browsing.browse, served, ["range=30d", "range=30d&type=login"], 1, lambda: begun.append(True)).result()
+    assert begun == [True]
+    assert len(drawn) == 2
+    assert 0 < max(drawn) < 60
 
 
 def test_a_foreign_name_for_this_machine_reaches_no_page(served: str) -> None:
