@@ -129,8 +129,9 @@ class OwnEngine:
         if not state:
             return
         with contextlib.suppress(psutil.NoSuchProcess):
-            unshare = psutil.Process(state["pid"]) if "pid" in state else None
-            if unshare is not None and unshare.create_time() == state["created"]:
+            if self._process is not None:
+                _terminate(psutil.Process(self._process.pid))
+            elif "pid" in state and (unshare := psutil.Process(state["pid"])).create_time() == state["created"]:
                 _terminate(unshare)
         if self._process is not None:
             self._process.wait()
@@ -147,8 +148,11 @@ class OwnEngine:
 
 def _terminate(unshare: psutil.Process) -> None:
     """SIGTERM to dockerd, unshare's child, which stops its containers; SIGKILL to all when that takes too long."""
-    for dockerd in unshare.children():
+    children = unshare.children()
+    for dockerd in children:
         dockerd.terminate()
+    if not children:
+        unshare.kill()
     _, alive = psutil.wait_procs([unshare], timeout=_STOP_SECONDS)
     for process in alive:
         process.kill()
