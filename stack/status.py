@@ -48,6 +48,9 @@ def row(service: Service, process: Process | None, lacking: str, exits: logs.Exi
     state = _STATES.get(process.state, process.state.lower()) if process else "stopped"
     if state == "running" and lacking:
         state = "unhealthy"
+    if state == "starting" and process and process.pid and not lacking:
+        # supervisor calls it so for its first seconds, also when its health gate is open already
+        state = "running"
     alive = process is not None and process.pid > 0
     return Row(
         service=service.name,

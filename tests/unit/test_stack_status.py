@@ -27,6 +27,11 @@ def test_running_service() -> None:
     assert (shown.state, shown.port, shown.pid, shown.uptime_seconds, shown.last_error) == ("running", 9092, 7, 90.0, "")
 
 
+def test_a_service_in_its_first_seconds_runs_once_it_is_healthy() -> None:
+    assert row(SERVICE, process("STARTING"), "port 9092: refused", logs.Exits(), NOW).state == "starting"
+    assert row(SERVICE, process("STARTING"), "", logs.Exits(), NOW).state == "running"
+
+
 def test_process_that_lives_but_does_not_answer_is_unhealthy() -> None:
     shown = row(SERVICE, process("RUNNING"), "port 9092: refused", logs.Exits(), NOW)
 
