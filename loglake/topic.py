@@ -89,6 +89,12 @@ def reached(connection: psycopg.Connection, topic: str) -> dict[int, int]:
     return {int(partition): int(offset) for partition, offset in row[0].items()} if row else {}
 
 
+def seen_at(connection: psycopg.Connection, stream: str) -> datetime | None:
+    """When a stream (LAKE_STREAM, LIVE_STREAM) last reported; None when it never has."""
+    row = connection.execute("select seen_at from ops.stream_heartbeat where stream = %s", [stream]).fetchone()
+    return row[0] if row else None
+
+
 def topic_id(topic: str) -> uuid.UUID:
     """The id that Kafka gave the topic when it was made: another one means another topic of the same name."""
     with clients.kafka_admin() as admin:

@@ -3,7 +3,7 @@
 import sys
 from datetime import datetime
 
-from loglake import clients
+from loglake import clients, topic
 from loglake.settings import settings
 from loglake.topic import LAKE_STREAM, LIVE_STREAM
 from stack import airflow, hdfs, kafka, metrics, monitor, postgres, spark
@@ -59,8 +59,8 @@ def live_stream() -> Service:
 def stream_probe(started: datetime, stream: str = LAKE_STREAM) -> str:
     """Content when the stream has reported since its process was started: its query runs."""
     with clients.postgres("monitor") as connection:
-        row = connection.execute("select seen_at from ops.stream_heartbeat where stream = %s", [stream]).fetchone()
-    return "" if row and row[0] > started else "the stream has not reported yet"
+        seen = topic.seen_at(connection, stream)
+    return "" if seen and seen > started else "the stream has not reported yet"
 
 
 def live_probe(started: datetime) -> str:

@@ -126,7 +126,7 @@ def ask_warehouse(now: datetime, database: str | None = None) -> Warehouse:
             last_hour=hours.pop(0, None),
             past_hours=tuple(hours.values()),
             unbuilt_since=_unbuilt_since(connection),
-            live_seen=_live_seen(connection),
+            live_seen=topic.seen_at(connection, topic.LIVE_STREAM),
             findings=tuple(_book_findings(connection)),
         )
 
@@ -134,11 +134,6 @@ def ask_warehouse(now: datetime, database: str | None = None) -> Warehouse:
 def _unbuilt_since(connection: psycopg.Connection) -> datetime | None:
     built = connection.execute("select to_regclass('staging.load_position') is not null").fetchone() == (True,)
     row = connection.execute(_UNBUILT if built else _UNBUILT_YET).fetchone()
-    return row[0] if row else None
-
-
-def _live_seen(connection: psycopg.Connection) -> datetime | None:
-    row = connection.execute("select seen_at from ops.stream_heartbeat where stream = %s", [topic.LIVE_STREAM]).fetchone()
     return row[0] if row else None
 
 

@@ -78,8 +78,7 @@ def warehouse(database: str | None = None) -> Warehouse:
         loads = Loads(*connection.execute(_LOADS).fetchall()[0])
         (size,) = connection.execute("select pg_database_size(current_database())").fetchall()[0]
         firing = frozenset(incident.alert.key.partition(":")[0] for incident in alerts.open_incidents(connection))
-        live_seen_at, _ = connection.execute(_HEARTBEAT, [LIVE_STREAM]).fetchone() or (None, None)
-        return Warehouse(stream, loads, size, tables(connection), firing, live_seen_at)
+        return Warehouse(stream, loads, size, tables(connection), firing, topic.seen_at(connection, LIVE_STREAM))
 
 
 def tables(connection: psycopg.Connection) -> tuple[Table, ...]:
