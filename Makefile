@@ -1,6 +1,6 @@
 # A thin layer over `loglake`, the command line: `.venv/bin/loglake --help` says more.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status clean lint types test test-compose docs bench check-tools
+.PHONY: help setup demo up down status clean jars lint types test test-compose docs bench check-tools
 SHELL := /bin/bash
 
 PYTHON ?= python3.11
@@ -29,6 +29,9 @@ status: setup ## Show each service's state
 clean: down ## Remove the data, logs and secrets of the stack; the environment and the jars stay
 	@if [ -x $(LOGLAKE) ]; then $(LOGLAKE) clean; fi
 
+jars: setup
+	@$(LOGLAKE) jars
+
 lint: setup ## Check style
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -40,8 +43,7 @@ types: setup ## Check types
 	.venv/bin/mypy
 
 test: setup .venv/pbir_schemas ## Style, types, then every test: unit, integration, faults, browser
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint types
-	@$(LOGLAKE) jars
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync lint types jars
 	.venv/bin/pytest -n 3 --dist loadscope $(TESTS)
 
 test-compose: setup ## Build docker-compose.yaml's image and run the whole system in containers (ARGS=… goes to pytest)

@@ -48,7 +48,11 @@ class MetricsSettings(Group):
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}/metrics"
+        return self.at("/metrics")
+
+    def at(self, path: str) -> str:
+        """The address of a path of the end point's."""
+        return f"http://{self.host}:{self.port}{path}"
 
 
 class MonitorSettings(Group):

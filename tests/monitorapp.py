@@ -7,9 +7,12 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from loglake.metrics import serve
+from loglake.metrics.auditor import Auditor
 from loglake.settings import PROJECT, settings
 from monitoring import database
 from tests import monitorshop
+from tests.stackfixture import free_ports
 from tests.warehouserows import empty_warehouse
 
 APP = PROJECT / "monitoring" / "app.py"
@@ -19,14 +22,19 @@ SECONDS = 60
 
 @contextmanager
 def filled(name: str) -> Iterator[str]:
-    """A database of this name with the shop in it; this process's settings and the monitor's connections are of it."""
+    """A database of this name with the shop in it, and an end point; this process's settings and the monitor's connections are of them."""
     with empty_warehouse(name) as made, pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOGLAKE_POSTGRES_DATABASE", made)
+        patch.setenv("LOGLAKE_METRICS_PORT", free_ports()["LOGLAKE_METRICS_PORT"])
+        patch.setenv("LOGLAKE_METRICS_CACHE_SECONDS", "0")
         settings.cache_clear()
         monitorshop.fill(made)
+        server = serve.start(Auditor(300))
         try:
             yield made
         finally:
+            server.shutdown()
+            server.server_close()
             forget()
     settings.cache_clear()
 

@@ -1,15 +1,17 @@
-"""Asking several servers at the same time, and waiting for none of them longer than a bound."""
+"""Asking several servers at the same time, waiting for none of them longer than a bound, and sharing the answer."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from loglake import clients
 
 log = logging.getLogger(__name__)
 Source = Callable[[], Any]
+T = TypeVar("T")
 
 
 class Answers(NamedTuple):
@@ -58,3 +60,20 @@ class Asker:
 def _timed(source: Source) -> tuple[Any, float]:
     began = time.monotonic()
     return source(), time.monotonic() - began
+
+
+class Kept(Generic[T]):
+    """An answer that all who ask within some seconds share; one at a time makes it, and the others wait for that."""
+
+    def __init__(self, make: Callable[[], T], seconds: float) -> None:
+        self._make = make
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._made: tuple[float, T] | None = None
+
+    def get(self) -> T:
+        with self._lock:
+            if self._made is None or time.monotonic() - self._made[0] >= self._seconds:
+                answer = self._make()
+                self._made = (time.monotonic(), answer)
+            return self._made[1]

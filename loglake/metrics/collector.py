@@ -1,8 +1,6 @@
 """One scrape: ask every source at the same time, wait no longer than the settings say, and make families of what came."""
 
 import logging
-import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 
@@ -10,7 +8,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from loglake.metrics import sources
-from loglake.metrics.asking import Asker, Source
+from loglake.metrics.asking import Asker, Kept, Source
 from loglake.metrics.definitions import DEFINITIONS
 from loglake.metrics.facts import Audit, Facts, samples
 from loglake.metrics.families import empty, families
@@ -33,13 +31,11 @@ class StackCollector(Collector):
     """What the registry asks at each scrape. `audit` gives the last check of the books."""
 
     def __init__(self, config: MetricsSettings, audit: Callable[[], Audit | None], asked: Mapping[str, Source] = SOURCES) -> None:
-        self._config = config
         self._audit = audit
         self._asker = Asker(asked, config.timeout_seconds)
         self._down: set[str] = set()
         self._reasons: dict[str, str] = {}
-        self._lock = threading.Lock()
-        self._kept: tuple[float, list[Metric]] = (float("-inf"), [])
+        self._kept = Kept(lambda: families(samples(self._facts())), config.cache_seconds)
 
     def describe(self) -> Iterable[Metric]:
         """The names alone, so that to register, or to ask for other names, asks no server."""
@@ -47,12 +43,7 @@ class StackCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """The families; two scrapes at once, or soon after each other, share an answer."""
-        with self._lock:
-            asked_at, kept = self._kept
-            if time.monotonic() - asked_at >= self._config.cache_seconds:
-                kept = families(samples(self._facts()))
-                self._kept = (time.monotonic(), kept)
-            return kept
+        return self._kept.get()
 
     def _facts(self) -> Facts:
         answers, seconds, self._reasons = self._asker.ask()

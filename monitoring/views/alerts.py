@@ -13,7 +13,7 @@ from loglake.settings import PROJECT, settings
 from monitoring import alert_rows, parts, text
 from monitoring.database import database
 from monitoring.filters import Filter
-from monitoring.looking import look
+from monitoring.looking import changed_thresholds, look
 from monitoring.queries import alerts
 from monitoring.reading import read
 
@@ -28,24 +28,17 @@ parts.title("Alerts", choice, what="The rules that Airflow judges every minute, 
 @st.fragment(run_every=every)
 def rules() -> None:
     with parts.guarded("The rules"):
-        changed = _changed()
+        changed = changed_thresholds()
         seen = look()
-        facts, _ = seen.get("alerts") or (None, [])
-        if facts is None:
-            st.error(f"The rules cannot be judged: {parts.plain(seen.reason('alerts'))}", icon=":material/cloud_off:")
+        if seen.rules is None:
+            st.error(f"The rules cannot be judged: {parts.plain(seen.reason('rules'))}", icon=":material/cloud_off:")
             return
-        verdicts = judge(facts, thresholds.effective(settings().alerts, changed))
+        verdicts = judge(seen.rules, thresholds.effective(settings().alerts, changed))
         found = alert_rows.counts(verdicts)
         st.markdown(" ".join(f":{_COLOURS[state]}-badge[{number} {state}]" for state, number in found.items() if number))
         frame = alert_rows.rows(verdicts, changed)
         with parts.card("Rules", frame, "alert-rules", choice, note="What each means and what to do: docs/alerts.md"):
             parts.text_table(frame, {"state": "State", "rule": "Rule", "severity": "Severity", "limit": "Fires at", "now": "Now"})
-
-
-def _changed() -> dict[str, float]:
-    """The thresholds that were changed and not put back; asked each time, so that a change is seen at once."""
-    frame = database().ask(alerts.THRESHOLDS, {}).dropna(subset=["value"])
-    return dict(zip(frame["name"], frame["value"].astype(float), strict=True))
 
 
 @st.fragment
@@ -56,7 +49,7 @@ def edit() -> None:
         parts.guarded("The thresholds"),
         parts.card("Change a threshold", note="Kept in Postgres; Airflow and the command line judge by it too"),
     ):
-        changed = _changed()
+        changed = changed_thresholds()
         name = st.selectbox("Rule", list(thresholds.RULE_OF), format_func=lambda one: thresholds.RULE_OF[one].title, key="threshold")
         rule = thresholds.RULE_OF[name]
         config = settings().alerts

@@ -10,7 +10,7 @@ from loglake.errors import LoglakeError
 from loglake.settings import settings
 from monitoring import charts, live_figures, parts, text
 from monitoring.filters import Filter
-from monitoring.looking import Seen, look
+from monitoring.looking import Seen, look, verdicts
 from monitoring.pipeline import Inputs, flow, lag_rows, stages
 from monitoring.queries import Query, live, pipeline
 from monitoring.reading import read, read_airflow
@@ -40,14 +40,13 @@ def built() -> dict[str, Any] | None:
 
 
 def inputs(seen: Seen) -> Inputs:
-    facts, verdicts = seen.get("alerts") or (None, [])
     windows = first(live.STATE)
     return Inputs(
         now=datetime.now(UTC),
-        services=facts.services if facts else (),
-        verdicts=tuple(verdicts),
-        kafka=seen.get("kafka"),
-        lake=seen.get("lake"),
+        services=seen.rules.services if seen.rules else (),
+        verdicts=tuple(verdicts(seen)),
+        kafka=seen.kafka,
+        lake=seen.lake,
         stream=first(pipeline.STREAM),
         load=first(pipeline.LOADS),
         built=built(),
@@ -73,12 +72,11 @@ def health() -> None:
 
 
 def services(seen: Seen) -> None:
-    facts, _ = seen.get("alerts") or (None, [])
-    if facts is None:
-        st.error(f"The services could not be asked: {parts.plain(seen.reason('alerts'))}", icon=":material/cloud_off:")
+    if seen.rules is None:
+        st.error(f"The services could not be asked: {parts.plain(seen.reason('rules'))}", icon=":material/cloud_off:")
         return
-    rows = [{"service": one.name, "state": "up" if one.ok else "down", "detail": one.detail} for one in facts.services]
-    airflow = seen.get("airflow")
+    rows = [{"service": one.name, "state": "up" if one.ok else "down", "detail": one.detail} for one in seen.rules.services]
+    airflow = seen.airflow
     for name, ok in (airflow.components if airflow else {"airflow": False}).items():
         detail = "healthy" if ok else seen.reason("airflow") or "not healthy by Airflow's own page"
         rows.append({"service": f"Airflow {name}" if airflow else "Airflow", "state": "up" if ok else "down", "detail": detail})
@@ -94,19 +92,19 @@ def services(seen: Seen) -> None:
 
 
 def books(seen: Seen) -> None:
-    found = seen.get("books")
+    found = seen.audit
     rows = found.rows if found else {}
     frame = pd.DataFrame({"stage": list(rows), "rows": list(rows.values())})
     note = "As `loglake reconcile`, but of the lake's rows only their number; checked by the process behind the Prometheus end point"
     with parts.card("The books", frame, "books", choice, note=note):
-        if found is None:
-            parts.empty("The books cannot be read", seen.reason("books"))
-        elif found.checked_at is None:
+        if found is None and seen.reason("audit"):
+            parts.empty("The books cannot be read", seen.reason("audit"))
+        elif found is None:
             parts.empty("The books have not been checked yet", "The first check ends some minutes after the start.")
         else:
             age = text.ago(found.checked_at, datetime.now(UTC))
             if found.findings:
-                st.error(f"{found.findings} findings, checked {age}: `loglake reconcile` names the stage", icon=":material/error:")
+                st.error(f"{len(found.findings)} findings, checked {age}: `loglake reconcile` names the stage", icon=":material/error:")
             else:
                 st.success(f"The books balance, checked {age}", icon=":material/balance:")
             column = st.column_config.NumberColumn("Rows", format="localized")
@@ -131,7 +129,7 @@ def throughput() -> None:
 
 def partitions() -> None:
     seen, stream = look(), first(pipeline.STREAM)
-    held = seen.get("kafka")
+    held = seen.kafka
     frame = pd.DataFrame(lag_rows(held, (stream or {}).get("end_offsets") or {})) if held else None
     with parts.card(
         "Kafka by partition", frame, "kafka-by-partition", choice, note="Records of each partition that the lake does not hold"
@@ -152,13 +150,9 @@ def partitions() -> None:
             parts.table(
                 frame, "partitions", "First and end offset, how far the lake stream has come, and the lag of each partition", columns
             )
-        hdfs = seen.get("hdfs")
-        if hdfs:
-            counts, _ = hdfs
-            used, capacity = counts.get("loglake_hdfs_used_bytes"), counts.get("loglake_hdfs_capacity_bytes")
-            st.caption(
-                f"HDFS: {text.size(used)} of {text.size(capacity)} used, {text.number(counts.get('loglake_hdfs_files'))} files and folders"
-            )
+        if seen.hdfs:
+            used, capacity, files = (seen.hdfs.get(f"loglake_hdfs_{name}") for name in ("used_bytes", "capacity_bytes", "files"))
+            st.caption(f"HDFS: {text.size(used)} of {text.size(capacity)} used, {text.number(files)} files and folders")
         else:
             st.caption(f"HDFS: {parts.plain(seen.reason('hdfs')) or 'not known'}")
 

@@ -19,15 +19,15 @@ SERVICES = {
 }
 #: Every port a server listens on in its container.
 INSIDE_PORTS = (4040, 5432, 7077, 8020, 8080, 8081, 8082, 8501, 8793, 8794, 9092, 9093, 9108, 9864, 9866, 9867, 9870, 29092)
-_HDFS = {"namenode", "datanode", "spark-worker", "lake-stream", "airflow-scheduler", "metrics", "monitor"}
+_HDFS = {"namenode", "datanode", "spark-worker", "lake-stream", "airflow-scheduler", "metrics"}
 #: The addresses of the servers that ask nobody who they are, and of Postgres; the services that may reach each, itself among them.
 CLIENTS = {
-    "broker.kafka:9092": {"kafka", "spark-worker", "lake-stream", "live-stream", "airflow-scheduler", "metrics", "monitor"},
+    "broker.kafka:9092": {"kafka", "spark-worker", "lake-stream", "live-stream", "airflow-scheduler", "metrics"},
     "broker.kafka:9093": set(),
     "namenode.hdfs:8020": _HDFS,
     "datanode:9866": _HDFS,
     "postgres:5432": SERVICES - {"kafka", "namenode", "datanode", "spark-master"},
-    "master.spark:7077": {"spark-master", "spark-worker", "lake-stream", "airflow-scheduler", "metrics", "monitor"},
+    "master.spark:7077": {"spark-master", "spark-worker", "lake-stream", "airflow-scheduler", "metrics"},
 }
 
 _PROCESSES = """

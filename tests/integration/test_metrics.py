@@ -1,13 +1,14 @@
 """The end point on the real servers: its values are those of the books, and it answers whatever is down."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from loglake import clients
-from loglake.metrics import audit
+from loglake import clients, health
+from loglake.metrics import audit, seen
 from loglake.metrics.dashboard import expressions
 from loglake.settings import LOOPBACK, settings
 from tests import pipeline
@@ -77,6 +78,26 @@ def test_the_stream_and_the_stores_are_measured(loaded: EmbeddedStack) -> None:
     assert of(found, "loglake_hdfs_live_datanodes") == of(found, "loglake_spark_workers") == 1
     assert (of(found, "loglake_warehouse_table_size_bytes", schema="raw", table="log_events") or 0) > 100_000
     assert (of(found, "process_resident_memory_bytes") or 0) < _MOST_MIB * 1024 * 1024
+
+
+def test_what_the_monitor_asks_for_is_what_the_servers_say(loaded: EmbeddedStack) -> None:
+    books = pipeline.books(loaded)
+    audited()
+    found = seen.ask(datetime.now(UTC))
+
+    assert found.reasons.keys() <= {"airflow"}, found.reasons  # which the tests of this session may not have started
+    assert found.rules
+    assert {status.name: status.ok for status in found.rules.services} == dict.fromkeys(health.QUESTIONS, True)
+    assert found.kafka
+    assert {str(number): bounds.end for number, bounds in found.kafka.items()} == {
+        number: bounds["end"] for number, bounds in books["kafka"].items()
+    }
+    assert found.lake
+    assert (found.lake.rows, found.lake.backlog) == (pipeline.in_lake(books), 0)
+    assert found.hdfs
+    assert found.hdfs["loglake_hdfs_live_datanodes"] == 1
+    assert found.audit
+    assert (found.audit.findings, found.audit.rows["log_events"]) == ((), books["raw_events"])
 
 
 def test_every_panel_of_the_dashboard_finds_its_metrics(loaded: EmbeddedStack) -> None:

@@ -18,8 +18,8 @@ _LIMIT = 12 * 2**30
 _ODD = {"secrets", "generator"}
 #: Whom the compose file lets reach which network; who is not named here must not be in it.
 NETWORKS = {
-    "kafka": {"kafka", "spark-worker", "lake-stream", "live-stream", "airflow-scheduler", "metrics", "monitor", "generator"},
-    "hdfs": {"namenode", "datanode", "spark-worker", "lake-stream", "airflow-scheduler", "metrics", "monitor"},
+    "kafka": {"kafka", "spark-worker", "lake-stream", "live-stream", "airflow-scheduler", "metrics", "generator"},
+    "hdfs": {"namenode", "datanode", "spark-worker", "lake-stream", "airflow-scheduler", "metrics"},
 }
 
 

@@ -20,7 +20,7 @@ from loglake.health import Status
 from loglake.operation_settings import AlertSettings
 from loglake.settings import PROJECT
 from loglake.topic import Bounds
-from monitoring import alert_rows, charts, exports, filters, geography, live_figures, looking, parts, pipeline, queries, text
+from monitoring import alert_rows, charts, exports, filters, geography, live_figures, parts, pipeline, queries, text
 from monitoring.filters import Filter
 from monitoring.queries import Query
 from tests.alertfacts import WELL
@@ -229,13 +229,6 @@ def test_what_fires_is_shown_first_and_a_changed_limit_is_marked():
     frame = alert_rows.rows(judge(WELL, limits), {"disk_free_gib"})
     assert frame.iloc[0][["state", "rule"]].tolist() == ["▲ firing", "The disk is nearly full"]
     assert frame.iloc[0]["limit"].endswith("(changed)")
-
-
-def test_the_books_of_the_end_point_are_read():
-    page = 'loglake_books_findings 2.0\nloglake_books_checked_timestamp_seconds 1.7e9\nloglake_books_rows{stage="lake"} 7.0\n'
-    found = looking.books_of("# TYPE loglake_books_rows gauge\n" + page)
-    assert (found.findings, found.rows, found.checked_at and found.checked_at.year) == (2, {"lake": 7}, 2023)
-    assert looking.books_of("").checked_at is None
 
 
 @pytest.mark.parametrize(("name", "shape"), [("Germany", "276"), ("UK", "826"), ("Brazil", "076"), ("Atlantis", None), ("", None)])

@@ -12,12 +12,11 @@ from streamlit.testing.v1 import AppTest
 
 from loglake import clients
 from loglake.alerts import thresholds
-from loglake.errors import BadInputError, ServiceError
+from loglake.errors import BadInputError
 from loglake.settings import settings
-from monitoring import database, exports, looking
+from monitoring import database, exports
 from monitoring.database import NotThereError, TooSlowError
 from monitoring.queries import Query, live, marts, quality
-from tests.alertservers import endpoint
 from tests.monitorapp import PAGES, filled, forget, opened
 from tests.stackfixture import EmbeddedStack
 
@@ -229,16 +228,6 @@ def test_a_postgres_that_is_down_is_said_on_every_page_soon(shop: str, monkeypat
     finally:
         monkeypatch.undo()
         settings.cache_clear()
-
-
-def test_an_end_point_that_answers_with_an_error_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    with endpoint() as found:
-        monkeypatch.setenv("LOGLAKE_METRICS_PORT", str(found.port))
-        settings.cache_clear()
-        with pytest.raises(ServiceError, match="answers HTTP 501: see `loglake logs metrics`"):
-            looking.books()
-    monkeypatch.undo()
-    settings.cache_clear()
 
 
 def test_a_city_whose_name_has_a_slash_is_shown_whole_and_in_its_country_only(shop: str) -> None:
