@@ -207,12 +207,14 @@ def viewers(
 @bench.command()
 def idle(
     seconds: Annotated[int, typer.Option(min=5, help="How long to watch.")] = 60,
+    compose: Annotated[bool, typer.Option("--compose", help="Watch the containers of docker-compose.yaml instead.")] = False,
     output: Output = None,
 ) -> None:
-    """What each service of the running stack takes while nothing arrives: memory (PSS) and processor."""
+    """What each service of the running stack takes: memory (PSS; of a container, its control group's) and processor."""
+    from bench import containers
     from bench.idle import measure
 
-    usage = measure(seconds)
+    usage = containers.measure(seconds) if compose else measure(seconds)
     table = _table(f"over {seconds} s", "service", "memory MiB", "cores")
     for name, found in usage.items():
         table.add_row(name, f"{found.memory_mib:,.0f}", f"{found.cores:.3f}")

@@ -25,7 +25,6 @@ PUBLISHED = {
 }
 #: Below the range the kernel gives to outgoing connections.
 _PORT_RANGE = range(15_000, 32_000)
-_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
 @dataclass(frozen=True)
@@ -53,14 +52,6 @@ class Container:
     def is_one_shot(self) -> bool:
         """Whether it ends by itself, so that nothing restarts it."""
         return self.details["HostConfig"]["RestartPolicy"]["Name"] in ("", "no")
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a container takes: bytes of memory, CPU in cores."""
-
-    memory: int
-    cores: float
 
 
 class Project:
@@ -147,16 +138,6 @@ class Project:
 
         wait_for(lambda: f"all to be healthy\n{self.why()}", well, seconds)
 
-    def stats(self) -> dict[str, Usage]:
-        """Memory and CPU of each running service, now."""
-        names = {one.name: service for service, one in self.containers().items() if one.state == "running"}
-        lines = self.engine.docker("stats", "--no-stream", "--format", "{{json .}}", *names).stdout.splitlines()
-        found = {item["Name"]: item for item in map(json.loads, lines)}
-        return {
-            service: Usage(size(found[name]["MemUsage"].split("/")[0]), float(found[name]["CPUPerc"].rstrip("%")) / 100)
-            for name, service in names.items()
-        }
-
     def port(self, service: str) -> int:
         """The port of the machine behind which a service stands."""
         variable = next(name for name, (owner, _) in PUBLISHED.items() if owner == service)
@@ -172,12 +153,6 @@ def free_ports() -> dict[str, str]:
     """A free port for each published one."""
     candidates = (port for port in random.sample(_PORT_RANGE, 500) if checks.free(port))
     return {name: str(port) for name, port in zip(PUBLISHED, candidates, strict=False)}
-
-
-def size(text: str) -> int:
-    """Bytes of a size as the docker client writes it: `12.5MiB`, `1.2kB`."""
-    number = text.strip().rstrip("BkKMGi")
-    return round(float(number) * _UNITS[text.strip()[len(number) :]])
 
 
 def health_log(container: Container) -> str:

@@ -1,10 +1,10 @@
-"""What of the compose tests' harness is logic: where an engine's networks go, what of iptables is its, how sizes are read."""
+"""What of the compose tests' harness is logic: where an engine's networks go, what of iptables is its."""
 
 from ipaddress import IPv4Network
 
 import pytest
 
-from tests.compose import hostnetwork, project
+from tests.compose import hostnetwork
 
 pytestmark = pytest.mark.unit
 
@@ -44,8 +44,3 @@ def test_an_engines_network_overlaps_no_other(taken: str) -> None:
 
 def test_a_machine_without_other_networks_has_one_for_an_engine() -> None:
     assert hostnetwork.free_network([]) == NETWORK
-
-
-@pytest.mark.parametrize(("text", "size"), [("12.5MiB ", 13_107_200), ("1.2kB", 1200), ("0B", 0), ("2GiB", 2**31)])
-def test_a_size_is_read_as_the_docker_client_writes_it(text: str, size: int) -> None:
-    assert project.size(text) == size
