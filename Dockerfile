@@ -41,7 +41,8 @@ LABEL org.opencontainers.image.title="loglake" \
       org.opencontainers.image.licenses="MIT"
 # A number that hosts rarely give to a person. Volumes take over the owner of the folders that they are mounted on.
 RUN useradd --system --uid 10001 --user-group --home-dir /var/lib/loglake --no-create-home --shell /usr/sbin/nologin loglake \
-    && install --directory --owner loglake --group loglake --mode 0700 /var/lib/loglake /run/loglake
+    && install --directory --owner loglake --group loglake --mode 0700 \
+        /run/loglake /var/lib/loglake /var/lib/loglake/data /var/lib/loglake/data/dbt
 COPY --from=packages /opt/loglake/.venv /opt/loglake/.venv
 COPY --from=jars /opt/loglake/jars /opt/loglake/jars
 COPY . /opt/loglake

@@ -115,10 +115,9 @@ def _load(inputs: Inputs) -> Stage:
 def _marts(inputs: Inputs) -> Stage:
     state, why = state_of(inputs, ["Postgres"], ["marts_stale"])
     said = inputs.built or {}
-    behind = said["last_load"] - said["load_id"] if said else None
     facts = (
         ("last build", ago(said.get("updated_at"), inputs.now)),
-        ("loads behind", number(behind)),
+        ("loads behind", number(said.get("behind"))),
         ("models", number(said.get("models"))),
     )
     return Stage("Marts", state, facts, why)

@@ -46,8 +46,8 @@ LOADS = Query(
 BUILT = Query(
     "pipeline_built",
     """
-    select node, load_id, updated_at, (select max(load_id) from ops.load_manifest) as last_load
-    from staging.load_position order by node limit %(rows)s
+    select node, load_id, updated_at, (select count(*) from ops.load_manifest as load where load.load_id > held.load_id) as behind
+    from staging.load_position as held order by node limit %(rows)s
     """,
     200,
 )

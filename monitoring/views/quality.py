@@ -74,7 +74,6 @@ def tests() -> None:
         dbt()
     with right, parts.guarded("The marts"):
         frame = read(pipeline.BUILT)
-        frame = frame.assign(behind=frame["last_load"] - frame["load_id"])
         with parts.card("Freshness of the marts", frame, "freshness", choice, note="The last load that each model holds"):
             if frame.empty:
                 parts.empty("Nothing has been built yet")
@@ -84,7 +83,6 @@ def tests() -> None:
                     "load_id": whole("Load", format="localized"),
                     "behind": whole("Loads behind", format="localized"),
                     "updated_at": when("Built", format="MM-DD HH:mm:ss", timezone="UTC"),
-                    "last_load": None,
                 }
                 parts.table(frame, "freshness", "Models and the last load that each holds", columns, height=parts.of_rows(9))
 

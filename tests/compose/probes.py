@@ -56,6 +56,15 @@ def answers(address):
 with ThreadPoolExecutor(len(sys.argv)) as pool:
     print(json.dumps([address for address, is_open in zip(sys.argv[1:], pool.map(answers, sys.argv[1:])) if is_open]))
 """
+_KNOWN = """
+import json
+from datetime import UTC, datetime
+from loglake import models
+from loglake.metrics import seen
+found = seen.ask(datetime.now(UTC))
+down = [one.name for one in found.rules.services if not one.ok] if found.rules else []
+print(json.dumps({"unknown": found.reasons, "down": down, "dbt": bool(models.last_results().nodes)}))
+"""
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,11 @@ def clients(project: Project) -> dict[str, set[str]]:
             zip(SERVICES, pool.map(lambda service: json.loads(_python(project, service, _CONNECT, *CLIENTS)), SERVICES), strict=True)
         )
     return {server: {service for service, servers in reached.items() if server in servers} for server in CLIENTS}
+
+
+def what_the_monitor_knows(project: Project) -> dict[str, Any]:
+    """Why which part of what it shows is not known to it, which services it takes for down, and whether it sees what dbt's last run did."""
+    return dict(json.loads(_python(project, "monitor", _KNOWN)))
 
 
 def setting(project: Project, service: str, expression: str) -> str:

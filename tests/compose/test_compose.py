@@ -118,6 +118,10 @@ def test_100000_events_come_through_and_the_books_balance(project: Project, tmp_
     assert all(found["marts"].values()), found["marts"]
 
 
+def test_the_monitor_is_told_of_every_server_and_of_dbts_last_run(project: Project) -> None:
+    assert probes.what_the_monitor_knows(project) == {"unknown": {}, "down": [], "dbt": True}
+
+
 def test_every_container_killed_in_mid_flow_comes_back_and_nothing_is_lost(project: Project, tmp_path: Path) -> None:
     assert set(itertools.chain(*ROUNDS)) == set(long_running(project)), "a service is never killed"
     before = pipeline.books(project)

@@ -19,6 +19,7 @@ from monitoring.database import NotThereError, TooSlowError
 from monitoring.queries import Query, live, marts, quality
 from tests.monitorapp import PAGES, filled, forget, opened
 from tests.stackfixture import EmbeddedStack
+from tests.warehouserows import copied_warehouse
 
 pytestmark = pytest.mark.integration
 HOSTILE = "x'; drop table live.latest_event; --%_\\"
@@ -228,6 +229,27 @@ def test_a_postgres_that_is_down_is_said_on_every_page_soon(shop: str, monkeypat
     finally:
         monkeypatch.undo()
         settings.cache_clear()
+
+
+def test_marts_that_were_built_before_anything_was_loaded_are_shown(shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    forget()
+    with copied_warehouse("monitor_unloaded", shop) as name:
+        with clients.postgres("postgres", name) as connection:
+            connection.execute("update staging.load_position set load_id = -1")
+            connection.execute("truncate ops.load_manifest cascade")
+        monkeypatch.setenv("LOGLAKE_POSTGRES_DATABASE", name)
+        settings.cache_clear()
+        try:
+            for page in ("pipeline", "quality"):
+                app = opened(page)
+                assert not app.exception
+                if page == "quality":
+                    [freshness] = [table.value for table in app.dataframe if "behind" in table.value]
+                    assert set(freshness["behind"]) == {0}
+        finally:
+            forget()
+    monkeypatch.undo()
+    settings.cache_clear()
 
 
 def test_a_city_whose_name_has_a_slash_is_shown_whole_and_in_its_country_only(shop: str) -> None:
