@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "loglake.metrics.audit")
 #: A check that takes longer is given up.
 _LONGEST_SECONDS = 600
+#: The first check comes while servers start, and is tried again soon.
+_FIRST_SECONDS = 20
 
 
 class Auditor:
@@ -38,7 +40,12 @@ class Auditor:
         pause = threading.Event()
         while True:
             self.check()
-            pause.wait(self._seconds)
+            pause.wait(self.pause_seconds)
+
+    @property
+    def pause_seconds(self) -> float:
+        """The time to the next check."""
+        return self._seconds if self.last else min(self._seconds, _FIRST_SECONDS)
 
     def check(self) -> None:
         """Check once."""

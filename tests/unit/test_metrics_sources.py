@@ -133,7 +133,9 @@ def test_a_check_of_the_books_that_fails_in_any_way_leaves_the_last_and_is_told(
         assert said in caplog.messages[-1]
 
     checked = auditor.Auditor(300, (sys.executable, "-c", f"print({good!r})"))
+    assert checked.pause_seconds < 60, "the first check is tried again soon"
     checked.check()
+    assert checked.pause_seconds == 300
     assert checked.last == Audit(NOW, (), {}, {})
 
 
