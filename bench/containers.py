@@ -37,8 +37,8 @@ def measure(seconds: float) -> dict[str, Usage]:
 
 
 def read(lines: Iterable[str]) -> dict[str, Usage]:
-    """By the container's name, from what `docker stats` prints as JSON."""
-    told = [json.loads(line) for line in lines]
+    """By the container's name, from what `docker stats` prints as JSON; it has dashes for one that is just being started."""
+    told = [one for one in map(json.loads, lines) if one["CPUPerc"] != "--"]
     return {one["Name"]: Usage(size(one["MemUsage"].split("/")[0]) / 2**20, float(one["CPUPerc"].rstrip("%")) / 100) for one in told}
 
 

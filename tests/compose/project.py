@@ -3,10 +3,15 @@
 import json
 import random
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from loglake.settings import PROJECT, settings
 from stack import checks
 from tests.compose.commands import run
 from tests.compose.engine import Engine
@@ -55,11 +60,12 @@ class Container:
 
 
 class Project:
-    """The whole system as a user has it from `docker compose up`."""
+    """The whole system as a user has it from `docker compose up` in a folder; two of them are the same containers and volumes."""
 
-    def __init__(self, engine: Engine, environment: Mapping[str, str]) -> None:
+    def __init__(self, engine: Engine, environment: Mapping[str, str], folder: Path = PROJECT) -> None:
         self.engine = engine
         self.environment = {**engine.environment, **free_ports(), **environment}
+        self._file = str(folder / "docker-compose.yaml")
 
     def compose(self, *arguments: str, timeout: float = 600, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `docker compose ARGUMENTS` to its end; a .env of the machine's user has no say."""
@@ -67,7 +73,8 @@ class Project:
 
     def command(self, *arguments: str) -> tuple[str, ...]:
         """`docker compose ARGUMENTS` for this project."""
-        return (*self.engine.compose, "--project-name", NAME, "--env-file", "/dev/null", "--progress", "plain", *arguments)
+        named = ("--file", self._file, "--project-name", NAME, "--env-file", "/dev/null")
+        return (*self.engine.compose, *named, "--progress", "plain", *arguments)
 
     def build(self) -> None:
         """Build the images; what the build cache holds is not built again."""
@@ -147,6 +154,27 @@ class Project:
         """What the engine still has of this project: containers, networks and volumes."""
         listings = (("ps", "--all"), ("network", "ls"), ("volume", "ls"))
         return [line for listing in listings for line in self.engine.docker(*listing, "--quiet", "--filter", LABEL).stdout.splitlines()]
+
+
+@contextmanager
+def gone_afterwards(project: Project) -> Iterator[None]:
+    """Nothing of a project is there before the block, nor after it."""
+    project.down(volumes=True)
+    try:
+        yield
+    finally:
+        project.down(volumes=True)
+        assert project.left() == []
+
+
+@contextmanager
+def client_of(project: Project) -> Iterator[None]:
+    """In the block this process's settings are those of a client of the published ports."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOGLAKE_AIRFLOW_PORT", str(project.port("airflow-api")))
+        settings.cache_clear()
+        yield
+    settings.cache_clear()
 
 
 def free_ports() -> dict[str, str]:

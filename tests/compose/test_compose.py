@@ -18,6 +18,7 @@ from loglake import clients
 from loglake.orchestrate import DAG_ID, Airflow
 from tests import pipeline
 from tests.compose import outsider, probes, traffic
+from tests.compose.bookkeeping import balanced_books, totals
 from tests.compose.probes import SERVICES
 from tests.compose.project import PUBLISHED, Container, Project
 
@@ -28,34 +29,13 @@ _GIB = 2**30
 ROUNDS = (
     ("kafka", "airflow-dag-processor", "monitor"),
     ("postgres", "datanode"),
-    ("namenode", "airflow-triggerer"),
-    ("spark-master", "airflow-api", "metrics"),
+    ("namenode", "spark-master", "airflow-api", "airflow-triggerer", "metrics"),
     ("spark-worker", "lake-stream", "live-stream", "airflow-scheduler"),
 )
 
 
 def long_running(project: Project) -> dict[str, Container]:
     return {service: one for service, one in project.containers().items() if not one.is_one_shot}
-
-
-def run_dag() -> None:
-    """Trigger the batch DAG through the REST API on its published port, and follow it to its end; ServiceError when it fails."""
-    airflow = Airflow()
-    assert [update.state for update in airflow.follow(airflow.trigger())][-1] == "success"
-
-
-def balanced_books(project: Project) -> dict[str, Any]:
-    """The books after the lake has every record and the DAG has run."""
-    pipeline.wait_in_lake(project)
-    run_dag()
-    found = pipeline.books(project)
-    assert found["balanced"], found["findings"]
-    return found
-
-
-def totals(found: dict[str, Any]) -> dict[str, Any]:
-    """What of the books must be the same when nothing has come in between."""
-    return {name: found[name] for name in ("kafka", "raw_events", "raw_rejected", "marts")} | {"lake": pipeline.in_lake(found)}
 
 
 def test_all_is_healthy_and_nothing_had_to_be_restarted(project: Project) -> None:

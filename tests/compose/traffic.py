@@ -50,6 +50,7 @@ def flowing(project: Project, folder: Path, *options: str) -> Iterator[None]:
 
 def _generator(folder: Path, *options: str) -> tuple[str, ...]:
     """`compose run` of a generator that writes its ledger into the folder, whatever user the container runs as."""
+    folder.mkdir(exist_ok=True)
     folder.chmod(0o777)
     run = ("run", "--rm", "--no-TTY", "--no-deps", "--name", _SENDER, "--volume", f"{folder}:/ledger", "generator")
     return (*run, "loglake", "generate", "--ledger", "/ledger/sent", *_FLAWS, *options)
