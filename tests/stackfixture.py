@@ -30,7 +30,7 @@ SLACK_PORT = "SLACK_PORT"
 #: Ports that no service of the stack declares as its own, but that two stacks must not share.
 _OTHER_PORTS = ("LOGLAKE_STREAM_UI_PORT", "LOGLAKE_SMTP_PORT", SLACK_PORT)
 #: A JVM of a test lives for seconds or minutes: what the optimizing compiler costs, it does not bring in again.
-SHORT_LIVED = "-XX:TieredStopAtLevel=1"
+_SHORT_LIVED = "-XX:TieredStopAtLevel=1"
 #: Below the range the kernel gives to outgoing connections, so that a port stays free while its server restarts.
 _PORT_RANGE = range(15_000, 32_000)
 
@@ -52,7 +52,7 @@ class EmbeddedStack:
 
     def start(self, names: Iterable[str]) -> None:
         """Start services and wait for their health gates; what runs is kept."""
-        done = self.cli("up", "--only", ",".join(names), LOGLAKE_LINEAGE_TO=str(self.lineage), JAVA_TOOL_OPTIONS=SHORT_LIVED)
+        done = self.cli("up", "--only", ",".join(names), LOGLAKE_LINEAGE_TO=str(self.lineage), JAVA_TOOL_OPTIONS=_SHORT_LIVED)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{self.all_logs()}"
 
     @property
@@ -129,7 +129,7 @@ def stack_environment(runtime: Path) -> dict[str, str]:
         "LOGLAKE_JARS_DIR": str(settings().runtime.jars_dir),
         "LOGLAKE_STREAM_TRIGGER_SECONDS": "2",
         # Of a job's driver; unlike JAVA_TOOL_OPTIONS it prints nothing.
-        "SPARK_SUBMIT_OPTS": SHORT_LIVED,
+        "SPARK_SUBMIT_OPTS": _SHORT_LIVED,
         # So that a test need not wait for minutes until a window is closed.
         "LOGLAKE_LIVE_LATENESS_SECONDS": "10",
         # Tests trigger the DAG themselves; a scheduled run would load what another test is counting.

@@ -8,7 +8,6 @@ import pytest
 from tests.compose.engine import Engine, EngineError, engine
 from tests.compose.project import Project, client_of, gone_afterwards
 from tests.compose.releases import last_release
-from tests.stackfixture import SHORT_LIVED
 
 #: Until there is a release there is nothing to come from.
 collect_ignore = [] if last_release() else ["test_upgrade.py"]
@@ -30,9 +29,9 @@ def docker(request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def unscheduled(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """The environment of a project whose DAGs run only when they are triggered, and whose JVMs do not optimise for a long life."""
+    """The environment of a project whose DAGs run only when they are triggered."""
     told = tmp_path_factory.mktemp("compose") / "compose.env"
-    told.write_text("".join(f"{name}={_NEVER}\n" for name in _SCHEDULES) + f"JAVA_TOOL_OPTIONS={SHORT_LIVED}\n")
+    told.write_text("".join(f"{name}={_NEVER}\n" for name in _SCHEDULES))
     return {"LOGLAKE_ENV_FILE": str(told)}
 
 
