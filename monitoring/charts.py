@@ -62,7 +62,9 @@ def area(frame: pd.DataFrame, x: str, y: str, *, title: str, colour: str = ACCEN
     base = alt.Chart(frame).encode(x=_when(x, days=days), y=_value(y))
     tips = [alt.Tooltip(f"{x}:T", title="UTC", format="%-d %b %Y" if days else _TIME), alt.Tooltip(f"{y}:Q", title=title, format=",.4~f")]
     drawn = base.mark_area(color=colour, opacity=0.18, line={"color": colour, "strokeWidth": 2}, interpolate="monotone")
-    points = base.mark_point(size=90, opacity=0, filled=True, color=colour).encode(tooltip=tips)
+    # A value without another one beside it makes no area: it is shown as a point, which otherwise is there for the pointer alone.
+    shown = 1 if frame[y].count() == 1 else 0
+    points = base.mark_point(size=90, opacity=shown, filled=True, color=colour).encode(tooltip=tips)
     return (drawn + points).properties(height=HEIGHT)
 
 

@@ -224,6 +224,13 @@ def test_a_threshold_that_cannot_be_is_refused(name, value):
         thresholds.validated(name, value)
 
 
+@pytest.mark.parametrize(("values", "opacity"), [([5], 1), ([5, None], 1), ([5, 6], 0)])
+def test_one_value_alone_is_drawn_as_a_point(values, opacity):
+    frame = pd.DataFrame({"at": pd.date_range(NOW, periods=len(values), freq="min"), "records": values})
+    _, points = charts.area(frame, "at", "records", title="records").to_dict()["layer"]
+    assert (points["mark"]["type"], points["mark"]["opacity"]) == ("point", opacity)
+
+
 def test_what_fires_is_shown_first_and_a_changed_limit_is_marked():
     limits = AlertSettings(disk_free_gib=1e9)
     frame = alert_rows.rows(judge(WELL, limits), {"disk_free_gib"})
