@@ -14,13 +14,11 @@ from loglake.settings import generate_secrets, settings
 from tests.compose.engine import KIT
 from tests.stackfixture import AIRFLOW, CORE, LAKE_STREAM, EmbeddedStack, embedded_stack
 
-#: Tests that share servers, and so run in one worker; all others share the session's stack without Airflow. `repairs` are some of
-#: those, set apart so that the worker which is done first has something to do.
+#: Tests that share servers, and so run in one worker; all others share the session's stack without Airflow.
 _SHARING = {
     "airflow": ("integration/test_airflow.py", "integration/test_alerts.py", "browser/test_uis.py", "browser/test_monitor_stack.py"),
     "warehouse": ("integration/warehouse/",),
     "faults": ("faults/",),
-    "repairs": ("integration/test_forget.py", "integration/test_rejects.py"),
     "monitor": ("browser/test_monitor.py",),
 }
 
@@ -51,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    """With three workers (`make test`) one has a stack with Airflow, another one without, the third a Postgres; faults and repairs follow.
+    """With three workers (`make test`) one has a stack with Airflow, another one without, the third a Postgres; then come the faults.
 
     Unit tests share nothing.
     """

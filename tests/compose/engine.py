@@ -21,7 +21,7 @@ from tests.compose.ownengine import EngineError, OwnEngine
 KIT = PROJECT.parent / "shared" / "compose"
 _BASE_IMAGE = "debian:bookworm-slim"
 #: So much of the build cache is kept between runs.
-_KEPT = "20GB"
+_KEPT = "15GB"
 _APT = "apt-get install --no-install-recommends docker.io iptables iproute2 mmdebstrap"
 
 
