@@ -12,6 +12,12 @@ MARKS = {"firing": "▲ firing", "unknown": "? unknown", "ok": "● ok"}
 _ORDER = ("firing", "unknown", "ok")
 
 
+def changed(thresholds: pd.DataFrame) -> dict[str, float]:
+    """The thresholds that were changed and not put back, by name; of the rows of `queries.alerts.THRESHOLDS`."""
+    held = thresholds.dropna(subset=["value"])
+    return dict(zip(held["name"], held["value"].astype(float), strict=True))
+
+
 def counts(verdicts: Iterable[Verdict]) -> dict[str, int]:
     """How many are in which state, the worst first."""
     found = Counter(verdict.state for verdict in verdicts)

@@ -4,18 +4,21 @@ The process behind the Prometheus end point asks them. All viewers share an answ
 a new one is made beside them.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import streamlit as st
 
 from loglake.alerts import thresholds
+from loglake.alerts.facts import Facts
 from loglake.alerts.rules import Verdict, judge
 from loglake.errors import LoglakeError
 from loglake.metrics import seen
 from loglake.metrics.seen import Seen
 from loglake.settings import settings
-from monitoring.database import database
+from monitoring import alert_rows
 from monitoring.queries import alerts
+from monitoring.reading import read
 
 _KEPT_SECONDS = 15.0
 
@@ -26,18 +29,17 @@ def look() -> Seen:
     return seen.ask(datetime.now(UTC))
 
 
-def changed_thresholds() -> dict[str, float]:
-    """The thresholds that were changed and not put back; asked each time, so that a change is seen at once."""
-    frame = database().ask(alerts.THRESHOLDS, {}).dropna(subset=["value"])
-    return dict(zip(frame["name"], frame["value"].astype(float), strict=True))
-
-
 def verdicts(looked: Seen) -> list[Verdict]:
     """The alert rules by the thresholds in force, or by the settings' where Postgres is down; none when the rules' facts are not known."""
     if looked.rules is None:
         return []
     try:
-        changed = changed_thresholds()
+        changed = alert_rows.changed(read(alerts.THRESHOLDS))
     except LoglakeError:
         changed = {}
-    return judge(looked.rules, thresholds.effective(settings().alerts, changed))
+    return judged(looked.rules, changed)
+
+
+def judged(facts: Facts, changed: Mapping[str, float]) -> list[Verdict]:
+    """The alert rules by the settings' thresholds and those that were changed."""
+    return judge(facts, thresholds.effective(settings().alerts, changed))

@@ -7,13 +7,12 @@ from pathlib import Path
 import streamlit as st
 
 from loglake.alerts import channels, thresholds
-from loglake.alerts.rules import judge
 from loglake.errors import LoglakeError
 from loglake.settings import PROJECT, settings
 from monitoring import alert_rows, parts, text
 from monitoring.database import database
 from monitoring.filters import Filter
-from monitoring.looking import changed_thresholds, look
+from monitoring.looking import judged, look
 from monitoring.queries import alerts
 from monitoring.reading import read
 
@@ -28,17 +27,22 @@ parts.title("Alerts", choice, what="The rules that Airflow judges every minute, 
 @st.fragment(run_every=every)
 def rules() -> None:
     with parts.guarded("The rules"):
-        changed = changed_thresholds()
+        changed = _changed()
         seen = look()
         if seen.rules is None:
             st.error(f"The rules cannot be judged: {parts.plain(seen.reason('rules'))}", icon=":material/cloud_off:")
             return
-        verdicts = judge(seen.rules, thresholds.effective(settings().alerts, changed))
+        verdicts = judged(seen.rules, changed)
         found = alert_rows.counts(verdicts)
         st.markdown(" ".join(f":{_COLOURS[state]}-badge[{number} {state}]" for state, number in found.items() if number))
         frame = alert_rows.rows(verdicts, changed)
         with parts.card("Rules", frame, "alert-rules", choice, note="What each means and what to do: docs/alerts.md"):
             parts.text_table(frame, {"state": "State", "rule": "Rule", "severity": "Severity", "limit": "Fires at", "now": "Now"})
+
+
+def _changed() -> dict[str, float]:
+    """Asked each time, so that a change is seen at once."""
+    return alert_rows.changed(database().ask(alerts.THRESHOLDS, {}))
 
 
 @st.fragment
@@ -49,7 +53,7 @@ def edit() -> None:
         parts.guarded("The thresholds"),
         parts.card("Change a threshold", note="Kept in Postgres; Airflow and the command line judge by it too"),
     ):
-        changed = changed_thresholds()
+        changed = _changed()
         name = st.selectbox("Rule", list(thresholds.RULE_OF), format_func=lambda one: thresholds.RULE_OF[one].title, key="threshold")
         rule = thresholds.RULE_OF[name]
         config = settings().alerts
