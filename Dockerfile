@@ -17,13 +17,14 @@ RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-ins
 ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt \
     SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    UV_CACHE_DIR=/opt/uv-cache \
     UV_LINK_MODE=copy
 WORKDIR /opt/loglake
 ARG UV=uv==0.13.9
 RUN python3 -m venv .venv && python3 -m venv /opt/uv && /opt/uv/bin/pip install --quiet "$UV"
 COPY pyproject.toml requirements.lock ./
 # Not editable by a list of modules but by the folder, which is empty yet: a changed module leaves this layer as it is.
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/opt/uv-cache \
     touch README.md \
     && /opt/uv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --constraint requirements.lock --requirement pyproject.toml \
     && /opt/uv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --config-setting editable_mode=compat --editable . \
